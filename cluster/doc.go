@@ -1,0 +1,2 @@
+// Package cluster holds the fleet: the physical clusters that work can go to.
+package cluster
