@@ -1,0 +1,31 @@
+// Package workspaces is the logical side of the fleet: the tenants' workspaces
+// behind an APIExport, as a multicluster.Provider, and a watcher that follows
+// kinds in all of them.
+//
+// # Setup
+//
+// NewProvider takes the workspace of the export and the name of its
+// APIExportEndpointSlice. It engages a workspace when the workspace binds the
+// export.
+//
+// # Usage
+//
+// Hand the Provider to multicluster-runtime's manager. A controller that must
+// see objects of many workspaces adds a Watcher to the manager; with the
+// Provider of this package it costs one event handler per endpoint and kind,
+// however many workspaces there are, and with any other provider one per
+// workspace and kind.
+//
+// # Details
+//
+// The Provider runs one kcp-dev/multicluster-provider per endpoint (that is,
+// per shard), each started only once its endpoint answers: v0.8.0 of that
+// module gives an endpoint up for good when it does not answer at first. A
+// shard that is down delays no other.
+//
+// # Considerations
+//
+// A workspace that disengages is unknown, not gone. Nothing here says that an
+// object was deleted because it can no longer be seen; whoever must know reads
+// live.
+package workspaces
