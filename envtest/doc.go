@@ -1,0 +1,2 @@
+// Package envtest runs real servers for tests: kcp, and physical clusters.
+package envtest

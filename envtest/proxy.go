@@ -1,0 +1,137 @@
+package envtest
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"sync"
+	"time"
+)
+
+// A Proxy is the network between the clients of a server and the server. Its
+// faults act on live and on new connections; they add up, and last until Heal.
+// What the server itself does, its controllers and its nodes included, does not
+// pass here: a Proxy breaks the way to a cluster, not the cluster.
+type Proxy struct {
+	backend  string
+	listener net.Listener
+	ctx      context.Context //nolint:containedctx // ends the connections; set and cancelled by us alone
+	cancel   context.CancelFunc
+	wg       sync.WaitGroup
+
+	mu      sync.Mutex
+	faults  faults
+	changed chan struct{} // closed when faults changes
+	live    map[*link]struct{}
+}
+
+// faults is what is wrong with the network now.
+type faults struct {
+	cut    bool
+	refuse bool
+	delay  time.Duration
+	up     *pace // towards the server
+	down   *pace
+}
+
+// newProxy listens on a free port of the loopback interface for as long as it
+// lives, whether there is a server behind it or not.
+func newProxy(backend string) (*Proxy, error) {
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return nil, fmt.Errorf("listen for the proxy: %w", err)
+	}
+	p := &Proxy{backend: backend, listener: listener, changed: make(chan struct{}), live: map[*link]struct{}{}}
+	p.ctx, p.cancel = context.WithCancel(context.Background())
+	p.wg.Go(p.accept)
+	return p, nil
+}
+
+// Addr is the host and port that clients dial. It never changes.
+func (p *Proxy) Addr() string { return p.listener.Addr().String() }
+
+// Cut lets nothing pass in either direction: no byte, no end of a connection.
+// Clients wait, as they do when a network partition swallows their packets.
+func (p *Proxy) Cut() { p.set(func(f *faults) { f.cut = true }) }
+
+// Delay holds back what passes for d, in each direction.
+func (p *Proxy) Delay(d time.Duration) { p.set(func(f *faults) { f.delay = d }) }
+
+// Limit lets pass at most so many bytes in a second, in each direction, over
+// all connections together.
+func (p *Proxy) Limit(bytesPerSecond int) {
+	p.set(func(f *faults) { f.up, f.down = newPace(bytesPerSecond), newPace(bytesPerSecond) })
+}
+
+// Refuse resets every connection, live and new.
+func (p *Proxy) Refuse() {
+	p.set(func(f *faults) { f.refuse = true })
+	p.Reset()
+}
+
+// Reset resets the live connections, once. New ones are as they were.
+func (p *Proxy) Reset() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for l := range p.live {
+		l.reset()
+	}
+}
+
+// Heal ends all faults. What a cut held back arrives.
+func (p *Proxy) Heal() { p.set(func(f *faults) { *f = faults{} }) }
+
+// Connections tells how many connections are live.
+func (p *Proxy) Connections() int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return len(p.live)
+}
+
+func (p *Proxy) set(change func(*faults)) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	change(&p.faults)
+	close(p.changed)
+	p.changed = make(chan struct{})
+}
+
+func (p *Proxy) current() (faults, <-chan struct{}) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.faults, p.changed
+}
+
+func (p *Proxy) accept() {
+	for {
+		conn, err := p.listener.Accept()
+		if err != nil {
+			if p.ctx.Err() != nil {
+				return
+			}
+			// Out of file descriptors, most likely: not for ever.
+			select {
+			case <-p.ctx.Done():
+				return
+			case <-time.After(acceptRetry):
+				continue
+			}
+		}
+		client, ok := conn.(*net.TCPConn)
+		if !ok {
+			_ = conn.Close()
+			continue
+		}
+		p.wg.Go(func() { p.serve(client) })
+	}
+}
+
+const acceptRetry = 50 * time.Millisecond
+
+// close ends the proxy and every connection.
+func (p *Proxy) close() {
+	p.cancel()
+	_ = p.listener.Close()
+	p.Reset()
+	p.wg.Wait()
+}
