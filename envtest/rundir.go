@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 )
 
 const runPrefix = "tmc-envtest-"
@@ -23,7 +24,7 @@ func newRunDir(name string) (*runDir, error) {
 		base = os.TempDir()
 	}
 	removeOrphans(base)
-	path, err := os.MkdirTemp(base, runPrefix+name+"-")
+	path, err := os.MkdirTemp(base, runPrefix+short(name)+"-")
 	if err != nil {
 		return nil, fmt.Errorf("make a data folder: %w", err)
 	}
@@ -74,3 +75,17 @@ func (d *runDir) remove() error {
 	}
 	return d.lock.Close()
 }
+
+// short makes a name fit for a folder: the path of a socket may have only about
+// a hundred bytes.
+func short(name string) string {
+	name = strings.Map(func(r rune) rune {
+		if r == '-' || r >= 'a' && r <= 'z' || r >= '0' && r <= '9' {
+			return r
+		}
+		return '_'
+	}, name)
+	return name[:min(len(name), nameLimit)]
+}
+
+const nameLimit = 12

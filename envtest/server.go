@@ -10,17 +10,17 @@ type Server string
 
 // The servers, each named as its binary is.
 const (
-	KCP                   Server = "kcp"
-	Etcd                  Server = "etcd"
-	KubeAPIServer         Server = "kube-apiserver"
-	KubeControllerManager Server = "kube-controller-manager"
-	KubeScheduler         Server = "kube-scheduler"
-	Kwok                  Server = "kwok"
+	ServerKCP                   Server = "kcp"
+	ServerEtcd                  Server = "etcd"
+	ServerKubeAPIServer         Server = "kube-apiserver"
+	ServerKubeControllerManager Server = "kube-controller-manager"
+	ServerKubeScheduler         Server = "kube-scheduler"
+	ServerKwok                  Server = "kwok"
 )
 
 // Servers returns every server there is, those that build fastest first.
 func Servers() []Server {
-	return []Server{Etcd, Kwok, KubeAPIServer, KubeControllerManager, KubeScheduler, KCP}
+	return []Server{ServerEtcd, ServerKwok, ServerKubeAPIServer, ServerKubeControllerManager, ServerKubeScheduler, ServerKCP}
 }
 
 // EnvVar names the environment variable that points at a binary to use instead
@@ -45,17 +45,17 @@ const (
 )
 
 var recipes = map[Server]recipe{
-	Etcd: {
+	ServerEtcd: {
 		pins: "etcd", pkg: "go.etcd.io/etcd/server/v3", version: "v3.6.8", duration: "30 s",
 	},
-	Kwok: {
+	ServerKwok: {
 		pins: "kwok", pkg: "sigs.k8s.io/kwok/cmd/kwok", version: "v0.7.0", duration: "1 min",
 		stamp: map[string]string{"sigs.k8s.io/kwok/pkg/consts.Version": "v0.7.0"},
 	},
-	KubeAPIServer:         kubeRecipe(KubeAPIServer, "3 min"),
-	KubeControllerManager: kubeRecipe(KubeControllerManager, "1 min after kube-apiserver"),
-	KubeScheduler:         kubeRecipe(KubeScheduler, "20 s after kube-apiserver"),
-	KCP: {
+	ServerKubeAPIServer:         kubeRecipe(ServerKubeAPIServer, "3 min"),
+	ServerKubeControllerManager: kubeRecipe(ServerKubeControllerManager, "1 min after kube-apiserver"),
+	ServerKubeScheduler:         kubeRecipe(ServerKubeScheduler, "20 s after kube-apiserver"),
+	ServerKCP: {
 		pins: "kcp", pkg: "github.com/kcp-dev/kcp/cmd/kcp", version: "v" + kcpVersion, duration: "4 min",
 		stamp: kubeStamp("v"+kcpKube+"+kcp-v"+kcpVersion, kcpKube),
 	},
