@@ -1,0 +1,111 @@
+package cluster
+
+import (
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+)
+
+// metrics of a fleet. They count whether they are registered or not.
+type metrics struct {
+	probeSeconds      prometheus.Histogram
+	probeFailures     *prometheus.CounterVec
+	certificateExpiry *prometheus.GaugeVec
+	identityChanges   *prometheus.CounterVec
+	readErrors        *prometheus.CounterVec
+	sourceErrors      *prometheus.CounterVec
+	publications      prometheus.Counter
+}
+
+func newMetrics() *metrics {
+	counter := func(name, help string, labels ...string) *prometheus.CounterVec {
+		return prometheus.NewCounterVec(prometheus.CounterOpts{Name: name, Help: help}, labels)
+	}
+	return &metrics{
+		probeSeconds: prometheus.NewHistogram(prometheus.HistogramOpts{
+			Name: "tmc_cluster_probe_duration_seconds", Help: "Time that readiness probes of physical clusters took, failed ones included.",
+			Buckets: prometheus.ExponentialBuckets(0.002, 2.5, 10),
+		}),
+		probeFailures:   counter("tmc_cluster_probe_failures_total", "Probes of a physical cluster that failed.", "cluster"),
+		identityChanges: counter("tmc_cluster_identity_changes_total", "Times that another cluster answered under the name of a physical cluster.", "cluster"),
+		readErrors:      counter("tmc_cluster_read_errors_total", "Failures to read the capacity or the APIs of a physical cluster.", "cluster", "what"),
+		sourceErrors:    counter("tmc_cluster_source_failures_total", "Times that a source of clusters ended and was run again.", "source"),
+		certificateExpiry: prometheus.NewGaugeVec(prometheus.GaugeOpts{
+			Name: "tmc_cluster_certificate_expiry_timestamp_seconds", Help: "When the certificate of a physical cluster's API server expires.",
+		}, []string{"cluster"}),
+		publications: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "tmc_cluster_publications_total", Help: "Snapshots of the fleet that were published.",
+		}),
+	}
+}
+
+func (m *metrics) register(r prometheus.Registerer, f *Fleet) error {
+	for _, c := range []prometheus.Collector{
+		m.probeSeconds, m.probeFailures, m.certificateExpiry, m.identityChanges,
+		m.readErrors, m.sourceErrors, m.publications,
+		fleetCollector{f},
+	} {
+		if err := r.Register(c); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (m *metrics) probed(name string, r probeResult) {
+	if r.latency > 0 {
+		m.probeSeconds.Observe(r.latency.Seconds())
+	}
+	if r.err != nil {
+		m.probeFailures.WithLabelValues(name).Inc()
+	}
+	if !r.certificateExpiry.IsZero() {
+		m.certificateExpiry.WithLabelValues(name).Set(float64(r.certificateExpiry.Unix()))
+	}
+}
+
+// forget drops the series of a cluster that left.
+func (m *metrics) forget(name string) {
+	by := prometheus.Labels{"cluster": name}
+	m.probeFailures.DeletePartialMatch(by)
+	m.certificateExpiry.DeletePartialMatch(by)
+	m.identityChanges.DeletePartialMatch(by)
+	m.readErrors.DeletePartialMatch(by)
+}
+
+// fleetCollector reads the snapshot when it is asked.
+type fleetCollector struct{ fleet *Fleet }
+
+var (
+	clustersDesc = prometheus.NewDesc("tmc_cluster_fleet_clusters", "Physical clusters in the fleet, by condition.", []string{"condition"}, nil)
+	silentDesc   = prometheus.NewDesc("tmc_cluster_unreachable_seconds", "Time since a physical cluster ceased to answer.", []string{"cluster"}, nil)
+)
+
+var _ prometheus.Collector = fleetCollector{}
+
+// Describe implements prometheus.Collector.
+func (fleetCollector) Describe(ch chan<- *prometheus.Desc) {
+	ch <- clustersDesc
+	ch <- silentDesc
+}
+
+// Collect implements prometheus.Collector.
+func (c fleetCollector) Collect(ch chan<- prometheus.Metric) {
+	var ready, notReady, unreachable float64
+	for st := range c.fleet.Snapshot().All() {
+		switch {
+		case st.Ready:
+			ready++
+		case st.Reachable:
+			notReady++
+		default:
+			unreachable++
+		}
+		if !st.UnreachableSince.IsZero() {
+			ch <- prometheus.MustNewConstMetric(silentDesc, prometheus.GaugeValue, time.Since(st.UnreachableSince).Seconds(), st.Name)
+		}
+	}
+	for condition, n := range map[string]float64{"ready": ready, "not_ready": notReady, "unreachable": unreachable} {
+		ch <- prometheus.MustNewConstMetric(clustersDesc, prometheus.GaugeValue, n, condition)
+	}
+}

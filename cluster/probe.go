@@ -1,0 +1,159 @@
+package cluster
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"time"
+
+	"k8s.io/apimachinery/pkg/types"
+)
+
+// Reasons of a State that is not ready. The set is closed.
+const (
+	// ReasonInvalidRegistration: the registration cannot be used, as its
+	// message says.
+	ReasonInvalidRegistration = "InvalidRegistration"
+	// ReasonConnecting: the cluster has not been probed often enough to know.
+	ReasonConnecting = "Connecting"
+	// ReasonUnreachable: the cluster's API server does not answer.
+	ReasonUnreachable = "Unreachable"
+	// ReasonUnauthorized: the API server answers and refuses the credentials.
+	ReasonUnauthorized = "Unauthorized"
+	// ReasonIdentityUnknown: the UID of the kube-system namespace cannot be
+	// read, so nothing may be written to the cluster.
+	ReasonIdentityUnknown = "IdentityUnknown"
+	// ReasonDuplicate: another registration is of the same cluster.
+	ReasonDuplicate = "Duplicate"
+	// ReasonReading: capacity or served APIs are being read for the first time.
+	ReasonReading = "Reading"
+	// ReasonNoReadyNodes: the API server answers, and no node is ready.
+	ReasonNoReadyNodes = "NoReadyNodes"
+)
+
+// probeResult is what one probe found.
+type probeResult struct {
+	// err is nil if the API server answers and says it is ready.
+	err error
+	// denied says that the credentials were refused, and how.
+	denied error
+	// identity of the cluster, if it could be read, else why not.
+	uid         types.UID
+	identityErr error
+	// latency of the readiness request.
+	latency time.Duration
+	// certificateExpiry of the API server; zero if unknown.
+	certificateExpiry time.Time
+}
+
+// prober probes one cluster once. The context bounds it.
+type prober func(ctx context.Context, l *link) probeResult
+
+// probe asks whether the API server is ready, and who it is. It asks both each
+// time: a cluster that is rebuilt behind its endpoint must not pass for the
+// old one for longer than one interval.
+func probe(ctx context.Context, l *link) probeResult {
+	var r probeResult
+	start := time.Now()
+	for _, path := range []string{"/readyz", "/healthz", "/version"} {
+		status, body, resp, err := fetch(ctx, l, path)
+		r.latency = time.Since(start)
+		if err != nil {
+			r.err = err
+			return r
+		}
+		if resp.TLS != nil && len(resp.TLS.PeerCertificates) > 0 {
+			r.certificateExpiry = resp.TLS.PeerCertificates[0].NotAfter
+		}
+		switch {
+		case status == http.StatusNotFound || status == http.StatusForbidden:
+			// An API server without this path, or that does not show it: it
+			// answers, so ask in another way.
+			continue
+		case status == http.StatusUnauthorized:
+			r.denied = fmt.Errorf("GET %s: %s", path, statusText(status, body))
+			return r
+		case status >= 500:
+			r.err = fmt.Errorf("GET %s: %s", path, statusText(status, body))
+			return r
+		}
+		break
+	}
+	r.identify(ctx, l)
+	return r
+}
+
+// identify reads the UID of the kube-system namespace.
+func (r *probeResult) identify(ctx context.Context, l *link) {
+	const path = "/api/v1/namespaces/kube-system"
+	status, body, _, err := fetch(ctx, l, path)
+	if err != nil {
+		r.err = err
+		return
+	}
+	switch {
+	case status == http.StatusUnauthorized:
+		r.denied = fmt.Errorf("GET %s: %s", path, statusText(status, body))
+		return
+	case status == http.StatusForbidden:
+		r.identityErr = errors.New("credentials do not allow get on namespace kube-system: allow it, the UID of that namespace is the cluster's identity")
+		return
+	case status >= 500:
+		r.err = fmt.Errorf("GET %s: %s", path, statusText(status, body))
+		return
+	case status != http.StatusOK:
+		r.identityErr = fmt.Errorf("GET %s: %s", path, statusText(status, body))
+		return
+	}
+	var ns struct {
+		Metadata struct {
+			UID types.UID `json:"uid"`
+		} `json:"metadata"`
+	}
+	if err := json.Unmarshal(body, &ns); err != nil {
+		r.identityErr = fmt.Errorf("decode namespace kube-system: %w", err)
+		return
+	}
+	if ns.Metadata.UID == "" {
+		r.identityErr = errors.New("namespace kube-system has no UID: is this a Kubernetes API server?")
+		return
+	}
+	r.uid = ns.Metadata.UID
+}
+
+// fetch reads at most 64 KiB of a response.
+func fetch(ctx context.Context, l *link, path string) (int, []byte, *http.Response, error) {
+	resp, err := l.get(ctx, path)
+	if err != nil {
+		return 0, nil, nil, fmt.Errorf("reach API server: %w", err)
+	}
+	defer func() { _ = resp.Body.Close() }()
+	body, err := io.ReadAll(io.LimitReader(resp.Body, 64<<10))
+	if err != nil {
+		return 0, nil, nil, fmt.Errorf("read answer of API server: %w", err)
+	}
+	return resp.StatusCode, body, resp, nil
+}
+
+// statusText says what an answer was, with the beginning of a plain-text body.
+func statusText(status int, body []byte) string {
+	var s struct {
+		Message string `json:"message"`
+	}
+	text := fmt.Sprintf("%d %s", status, http.StatusText(status))
+	if json.Unmarshal(body, &s) == nil && s.Message != "" {
+		return text + ": " + clip(s.Message, 256)
+	}
+	return text
+}
+
+// clip shortens a text that others wrote.
+func clip(s string, n int) string {
+	if len(s) <= n {
+		return s
+	}
+	return string([]rune(s[:n])) + "…"
+}

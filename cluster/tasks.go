@@ -1,0 +1,58 @@
+package cluster
+
+import (
+	"context"
+	"math/rand/v2"
+	"sync"
+	"time"
+)
+
+// tasks are the goroutines of a running fleet.
+type tasks struct {
+	// ctx returns the context that all of them end with.
+	ctx func() context.Context
+
+	mu    sync.Mutex
+	ended bool
+	group sync.WaitGroup
+}
+
+// spawn runs fn until its context is cancelled, by the returned function or
+// with all others. After wait it does nothing.
+func (t *tasks) spawn(fn func(context.Context)) context.CancelFunc {
+	ctx, cancel := context.WithCancel(t.ctx())
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.ended {
+		cancel()
+		return cancel
+	}
+	t.group.Go(func() {
+		defer cancel()
+		fn(ctx)
+	})
+	return cancel
+}
+
+func (t *tasks) wait() {
+	t.mu.Lock()
+	t.ended = true
+	t.mu.Unlock()
+	t.group.Wait()
+}
+
+// sleep waits, at most until ctx is done.
+func sleep(ctx context.Context, d time.Duration) {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-ctx.Done():
+	}
+}
+
+// jitter returns d, give or take a tenth, so that what began together does not
+// stay together.
+func jitter(d time.Duration) time.Duration {
+	return time.Duration(float64(d) * (0.9 + 0.2*rand.Float64()))
+}

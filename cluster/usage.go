@@ -1,0 +1,292 @@
+package cluster
+
+import (
+	"maps"
+	"sync"
+
+	"github.com/cespare/xxhash/v2"
+	"github.com/google/uuid"
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/types"
+)
+
+// usage is what the nodes of one cluster offer and what its pods request, kept
+// as sums: each event costs a constant amount of work, however large the
+// cluster is.
+type usage struct {
+	mu    sync.Mutex
+	nodes map[string]*nodeUse
+	pods  map[podKey]podUse
+	// shapes interns requests: most pods of a cluster are replicas of few
+	// templates.
+	shapes map[shapeKey]*shape
+	// sums over the nodes that count.
+	allocatable, allocated Resources
+	counted                int32
+	// ready and known count nodes that are ready, cordoned or not, and all
+	// nodes that exist.
+	ready, known int32
+
+	nodesRead, podsRead bool
+}
+
+// podKey is the UID of a pod.
+type podKey [16]byte
+
+type podUse struct {
+	node  *nodeUse
+	shape *shape
+}
+
+// nodeUse is one node, or a name that pods are bound to before the node has
+// been seen.
+type nodeUse struct {
+	allocatable, allocated Resources
+	pods                   int32
+	exists, ready, counted bool
+}
+
+type shape struct {
+	requests Resources
+	key      shapeKey
+	pods     int32
+}
+
+// shapeKey compares requests that have no extended resources.
+type shapeKey struct{ cpu, memory, storage int64 }
+
+func newUsage() *usage {
+	return &usage{
+		nodes:  map[string]*nodeUse{},
+		pods:   map[podKey]podUse{},
+		shapes: map[shapeKey]*shape{},
+	}
+}
+
+func keyOf(uid types.UID) podKey {
+	if id, err := uuid.Parse(string(uid)); err == nil {
+		return podKey(id)
+	}
+	// Not what Kubernetes makes. Two hashes make a key that is as good.
+	var k podKey
+	a, b := xxhash.Sum64String(string(uid)), xxhash.Sum64String("\x00"+string(uid))
+	for i := range 8 {
+		k[i], k[8+i] = byte(a>>(8*i)), byte(b>>(8*i))
+	}
+	return k
+}
+
+// setNode adds or changes a node.
+func (u *usage) setNode(n *nodeItem) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	u.setNodeLocked(n)
+}
+
+func (u *usage) setNodeLocked(n *nodeItem) {
+	use := u.nodeLocked(n.Name)
+	u.forgetNodeLocked(use)
+	use.allocatable, use.exists, use.ready, use.counted = n.allocatable, true, n.ready, n.ready && !n.unschedulable
+	u.known++
+	if use.ready {
+		u.ready++
+	}
+	if use.counted {
+		u.counted++
+		add(&u.allocatable, &use.allocatable, 1)
+		add(&u.allocated, &use.allocated, 1)
+	}
+}
+
+// forgetNodeLocked takes a node out of the sums.
+func (u *usage) forgetNodeLocked(use *nodeUse) {
+	if !use.exists {
+		return
+	}
+	u.known--
+	if use.ready {
+		u.ready--
+	}
+	if use.counted {
+		u.counted--
+		add(&u.allocatable, &use.allocatable, -1)
+		add(&u.allocated, &use.allocated, -1)
+	}
+	use.allocatable, use.exists, use.ready, use.counted = Resources{}, false, false, false
+}
+
+func (u *usage) removeNode(name string) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	u.removeNodeLocked(name)
+}
+
+func (u *usage) removeNodeLocked(name string) {
+	use, ok := u.nodes[name]
+	if !ok {
+		return
+	}
+	u.forgetNodeLocked(use)
+	if use.pods == 0 {
+		delete(u.nodes, name)
+	}
+}
+
+func (u *usage) nodeLocked(name string) *nodeUse {
+	use, ok := u.nodes[name]
+	if !ok {
+		use = &nodeUse{}
+		u.nodes[name] = use
+	}
+	return use
+}
+
+// setPod adds or changes a pod. One that is not on a node, or that has ended,
+// requests nothing.
+func (u *usage) setPod(p *podItem) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	u.setPodLocked(p)
+}
+
+func (u *usage) setPodLocked(p *podItem) {
+	k := keyOf(p.UID)
+	if p.node == "" || p.ended {
+		u.removePodLocked(k)
+		return
+	}
+	node := u.nodeLocked(p.node)
+	if old, ok := u.pods[k]; ok && old.node == node && equalResources(&old.shape.requests, &p.requests) {
+		return
+	}
+	u.removePodLocked(k)
+	s := u.shapeLocked(p.requests)
+	u.pods[k] = podUse{node: node, shape: s}
+	node.pods++
+	add(&node.allocated, &s.requests, 1)
+	if node.counted {
+		add(&u.allocated, &s.requests, 1)
+	}
+}
+
+func (u *usage) removePod(uid types.UID) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	u.removePodLocked(keyOf(uid))
+}
+
+func (u *usage) removePodLocked(k podKey) {
+	p, ok := u.pods[k]
+	if !ok {
+		return
+	}
+	delete(u.pods, k)
+	p.node.pods--
+	add(&p.node.allocated, &p.shape.requests, -1)
+	if p.node.counted {
+		add(&u.allocated, &p.shape.requests, -1)
+	}
+	if p.shape.pods--; p.shape.pods == 0 && p.shape.requests.Extended == nil {
+		delete(u.shapes, p.shape.key)
+	}
+}
+
+func (u *usage) shapeLocked(r Resources) *shape {
+	if r.Extended != nil {
+		return &shape{requests: r, pods: 1}
+	}
+	k := shapeKey{r.MilliCPU, r.Memory, r.EphemeralStorage}
+	s, ok := u.shapes[k]
+	if !ok {
+		s = &shape{requests: r, key: k}
+		u.shapes[k] = s
+	}
+	s.pods++
+	return s
+}
+
+// replaceNodes makes the given nodes the only ones.
+func (u *usage) replaceNodes(items []*nodeItem) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	u.nodesRead = true
+	listed := make(map[string]struct{}, len(items))
+	for _, n := range items {
+		listed[n.Name] = struct{}{}
+		u.setNodeLocked(n)
+	}
+	for name := range u.nodes {
+		if _, ok := listed[name]; !ok {
+			u.removeNodeLocked(name)
+		}
+	}
+}
+
+// replacePods makes the given pods the only ones.
+func (u *usage) replacePods(items []*podItem) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	u.podsRead = true
+	listed := make(map[podKey]struct{}, len(items))
+	for _, p := range items {
+		listed[keyOf(p.UID)] = struct{}{}
+		u.setPodLocked(p)
+	}
+	for k := range u.pods {
+		if _, ok := listed[k]; !ok {
+			u.removePodLocked(k)
+		}
+	}
+}
+
+// capacity is what usage amounts to at one moment.
+type capacity struct {
+	allocatable, allocated Resources
+	nodes                  int32
+	// noneReady says that there are nodes, and that none is ready.
+	noneReady bool
+	known     bool
+}
+
+func (u *usage) capacity() capacity {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	return capacity{
+		allocatable: settled(u.allocatable),
+		allocated:   settled(u.allocated),
+		nodes:       u.counted,
+		noneReady:   u.nodesRead && u.known > 0 && u.ready == 0,
+		known:       u.nodesRead && u.podsRead,
+	}
+}
+
+// add adds sign times r to dst, in place.
+func add(dst, r *Resources, sign int64) {
+	dst.MilliCPU += sign * r.MilliCPU
+	dst.Memory += sign * r.Memory
+	dst.EphemeralStorage += sign * r.EphemeralStorage
+	dst.Pods += sign * r.Pods
+	for name, v := range r.Extended {
+		if dst.Extended == nil {
+			dst.Extended = map[corev1.ResourceName]int64{}
+		}
+		if dst.Extended[name] += sign * v; dst.Extended[name] == 0 {
+			delete(dst.Extended, name)
+		}
+	}
+}
+
+// settled is a copy that shares nothing with the sum it is of.
+func settled(r Resources) Resources {
+	if len(r.Extended) == 0 {
+		r.Extended = nil
+		return r
+	}
+	r.Extended = maps.Clone(r.Extended)
+	return r
+}
+
+func equalResources(a, b *Resources) bool {
+	return a.MilliCPU == b.MilliCPU && a.Memory == b.Memory && a.EphemeralStorage == b.EphemeralStorage &&
+		a.Pods == b.Pods && maps.Equal(a.Extended, b.Extended)
+}
