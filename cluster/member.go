@@ -91,7 +91,7 @@ func (m *member) verdict(c capacity) (ready bool, reason, message string) {
 	case !m.health.reachable:
 		return false, ReasonUnreachable, orElse(m.lastErr, "the cluster does not answer")
 	case m.facts.denied != nil:
-		return false, ReasonUnauthorized, "renew the credentials: " + m.facts.denied.Error()
+		return false, ReasonUnauthorized, "renew the credentials: " + describe(m.facts.denied)
 	case m.facts.uid == "":
 		return false, ReasonIdentityUnknown, orElse(m.facts.identityErr, "the identity of the cluster has not been read yet")
 	case m.duplicateOf != "":
@@ -106,7 +106,7 @@ func (m *member) verdict(c capacity) (ready bool, reason, message string) {
 
 func orElse(err error, text string) string {
 	if err != nil {
-		return clip(err.Error(), 512)
+		return describe(err)
 	}
 	return text
 }

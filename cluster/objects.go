@@ -1,0 +1,155 @@
+package cluster
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/client-go/rest"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/tmc-sdk/tmc/cluster/v1alpha1"
+)
+
+// ObjectsOption changes how a source of PhysicalCluster objects works.
+type ObjectsOption func(*objects)
+
+// WithTrust sets what the kubeconfigs in the Secrets may make the controller
+// do. By default: nothing.
+func WithTrust(t Trust) ObjectsOption { return func(o *objects) { o.trust = t } }
+
+// FromObjects returns a source of the PhysicalCluster objects in the workspace
+// (or cluster) that the config leads to, with the kubeconfigs in the Secrets
+// that they name. Both are watched: what changes takes effect at once, new
+// credentials too.
+//
+// It needs get, list and watch on physicalclusters, and on the Secrets of the
+// namespaces that the objects name. A cluster leaves the fleet when its object
+// was deleted, which is read live; an object that a list does not show is not
+// thereby deleted.
+func FromObjects(cfg *rest.Config, opts ...ObjectsOption) Source {
+	o := &objects{config: cfg}
+	for _, opt := range opts {
+		opt(o)
+	}
+	return o
+}
+
+type objects struct {
+	config *rest.Config
+	trust  Trust
+}
+
+var _ Source = (*objects)(nil)
+
+// Name implements Source.
+func (*objects) Name() string { return "objects" }
+
+// Run implements Source.
+func (o *objects) Run(ctx context.Context, sink Sink) error {
+	if o.config == nil {
+		return errors.New("read PhysicalClusters: no config")
+	}
+	c, err := newObjectsClient(o.config)
+	if err != nil {
+		return err
+	}
+	return newObjectsLoop(c, o.trust, sink).run(ctx)
+}
+
+// newObjectsClient reads PhysicalClusters and Secrets.
+func newObjectsClient(cfg *rest.Config) (client.WithWatch, error) {
+	scheme := runtime.NewScheme()
+	if err := v1alpha1.AddToScheme(scheme); err != nil {
+		return nil, fmt.Errorf("build scheme: %w", err)
+	}
+	if err := corev1.AddToScheme(scheme); err != nil {
+		return nil, fmt.Errorf("build scheme: %w", err)
+	}
+	mapper := meta.NewDefaultRESTMapper(nil)
+	mapper.Add(v1alpha1.GroupVersion.WithKind("PhysicalCluster"), meta.RESTScopeRoot)
+	mapper.Add(corev1.SchemeGroupVersion.WithKind("Secret"), meta.RESTScopeNamespace)
+	c, err := client.NewWithWatch(cfg, client.Options{Scheme: scheme, Mapper: mapper})
+	if err != nil {
+		return nil, fmt.Errorf("build client: %w", err)
+	}
+	return c, nil
+}
+
+// registrationOf turns an object and the Secret that it names into what the
+// fleet needs. secretErr says why there is no Secret.
+func registrationOf(pc *v1alpha1.PhysicalCluster, secret *corev1.Secret, secretErr error, trust Trust) Registration {
+	reg := Registration{
+		Name:       pc.Name,
+		Labels:     maps.Clone(pc.Labels),
+		Region:     pc.Spec.Region,
+		Zone:       pc.Spec.Zone,
+		Provider:   pc.Spec.Provider,
+		Properties: maps.Clone(pc.Spec.Properties),
+		// Who deletes the object wants no new work there.
+		Unschedulable: pc.Spec.Unschedulable || pc.DeletionTimestamp != nil,
+		Drain:         pc.Spec.Drain,
+		CreatedAt:     pc.CreationTimestamp.Time,
+		LastUID:       pc.Status.ClusterUID,
+		generation:    pc.Generation,
+	}
+	for i := range pc.Spec.Taints {
+		reg.Taints = append(reg.Taints, *pc.Spec.Taints[i].DeepCopy())
+	}
+	if c := meta.FindStatusCondition(pc.Status.Conditions, v1alpha1.ConditionReachable); c != nil && c.Status == metav1.ConditionFalse {
+		reg.UnreachableSince = c.LastTransitionTime.Time
+	}
+	ref := secretRef(pc)
+	if secretErr != nil {
+		reg.Err = fmt.Errorf("read Secret %s/%s: %w", ref.Namespace, ref.Name, secretErr)
+		return reg
+	}
+	data, ok := secret.Data[ref.Key]
+	if !ok {
+		reg.Err = fmt.Errorf("put a kubeconfig under key %q of Secret %s/%s: the key is missing", ref.Key, ref.Namespace, ref.Name)
+		return reg
+	}
+	if reg.Config, reg.Err = LoadKubeconfig(data, trust); reg.Err != nil {
+		reg.Err = fmt.Errorf("key %q of Secret %s/%s: %w", ref.Key, ref.Namespace, ref.Name, reg.Err)
+	}
+	return reg
+}
+
+// secretRef returns the reference with its default.
+func secretRef(pc *v1alpha1.PhysicalCluster) v1alpha1.SecretReference {
+	ref := pc.Spec.Connection.SecretRef
+	if ref.Key == "" {
+		ref.Key = "kubeconfig"
+	}
+	return ref
+}
+
+// isGone says whether an error of a live read proves that the object of that
+// name does not exist: a 404 of the object, not of its API or its workspace.
+func isGone(err error, resource, name string) bool {
+	var status apierrors.APIStatus
+	if !errors.As(err, &status) || !apierrors.IsNotFound(err) {
+		return false
+	}
+	d := status.Status().Details
+	if d == nil || d.Name != name || d.Kind != resource {
+		return false
+	}
+	for _, c := range d.Causes {
+		if c.Type == metav1.CauseTypeUnexpectedServerResponse {
+			// "404 page not found": client-go made the rest of the details up.
+			return false
+		}
+	}
+	return true
+}
+
+// liveTimeout bounds one live read.
+const liveTimeout = 15 * time.Second

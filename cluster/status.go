@@ -1,0 +1,143 @@
+package cluster
+
+import (
+	"fmt"
+	"slices"
+
+	"k8s.io/apimachinery/pkg/api/equality"
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/tmc-sdk/tmc/cluster/v1alpha1"
+)
+
+// Reasons of conditions that are true, or that have a reason of their own.
+const (
+	// ReasonAnswering: Reachable, since the API server answers.
+	ReasonAnswering = "Answering"
+	// ReasonReady: Ready.
+	ReasonReady = "Ready"
+	// ReasonSchedulable: Schedulable.
+	ReasonSchedulable = "Schedulable"
+	// ReasonCordoned: not Schedulable, since spec.unschedulable is set or the
+	// object is being deleted.
+	ReasonCordoned = "Cordoned"
+	// ReasonDraining: not Schedulable, since spec.drain is set.
+	ReasonDraining = "Draining"
+	// ReasonNotReady: not Schedulable, since not Ready.
+	ReasonNotReady = "NotReady"
+	// ReasonRebuilt: Ready, but another cluster than before answers under this
+	// name; work that the old one had is placed anew.
+	ReasonRebuilt = "Rebuilt"
+)
+
+// statusOf returns the status that an object should have. Conditions keep the
+// time of their last transition.
+func statusOf(st *State, old *v1alpha1.PhysicalClusterStatus, generation int64) v1alpha1.PhysicalClusterStatus {
+	status := v1alpha1.PhysicalClusterStatus{
+		ObservedGeneration: generation,
+		Conditions:         slices.Clone(old.Conditions),
+		ClusterUID:         st.UID,
+		Version:            st.Version,
+	}
+	if st.UID == old.ClusterUID {
+		// What has not been read again still holds.
+		status.Version, status.Capacity, status.APIs = orText(st.Version, old.Version), old.Capacity, old.APIs
+	}
+	if st.CapacityKnown {
+		status.Capacity = &v1alpha1.Capacity{
+			Nodes: st.Nodes, Allocatable: st.Allocatable.List(), Allocated: st.Allocated.List(),
+		}
+	}
+	if st.APIs != nil {
+		status.APIs = apiNames(st.APIs)
+	}
+	for _, c := range conditionsOf(st, old) {
+		c.ObservedGeneration = generation
+		meta.SetStatusCondition(&status.Conditions, c)
+	}
+	return status
+}
+
+func orText(s, otherwise string) string {
+	if s != "" {
+		return s
+	}
+	return otherwise
+}
+
+// conditionsOf returns the conditions of a state.
+func conditionsOf(st *State, old *v1alpha1.PhysicalClusterStatus) []metav1.Condition {
+	reachable := metav1.Condition{Type: v1alpha1.ConditionReachable, Status: metav1.ConditionTrue, Reason: ReasonAnswering, Message: "the API server answers"}
+	switch {
+	case st.Reachable:
+	case st.UnreachableSince.IsZero():
+		reachable.Status, reachable.Reason, reachable.Message = metav1.ConditionUnknown, st.Reason, st.Message
+	default:
+		reachable.Status, reachable.Reason, reachable.Message = metav1.ConditionFalse, ReasonUnreachable, st.Message
+		reachable.LastTransitionTime = metav1.NewTime(st.UnreachableSince)
+	}
+
+	ready := metav1.Condition{Type: v1alpha1.ConditionReady, Status: metav1.ConditionFalse, Reason: st.Reason, Message: st.Message}
+	if st.Ready {
+		ready.Status, ready.Reason, ready.Message = metav1.ConditionTrue, ReasonReady, "the cluster can run work"
+		before := meta.FindStatusCondition(old.Conditions, v1alpha1.ConditionReady)
+		switch {
+		case old.ClusterUID != "" && old.ClusterUID != st.UID:
+			ready.Reason = ReasonRebuilt
+			ready.Message = fmt.Sprintf("another cluster answers under this name: the UID of kube-system was %s, it is %s", old.ClusterUID, st.UID)
+		case before != nil && before.Reason == ReasonRebuilt:
+			ready.Reason, ready.Message = before.Reason, before.Message
+		}
+	}
+
+	schedulable := metav1.Condition{Type: v1alpha1.ConditionSchedulable, Status: metav1.ConditionFalse}
+	switch {
+	case st.Draining:
+		schedulable.Reason, schedulable.Message = ReasonDraining, "spec.drain is set: work is moved away"
+	case st.Unschedulable:
+		schedulable.Reason, schedulable.Message = ReasonCordoned, "the cluster is cordoned: it takes no new work"
+	case !st.Ready:
+		schedulable.Reason, schedulable.Message = ReasonNotReady, "the cluster is not ready"
+	default:
+		schedulable.Status, schedulable.Reason, schedulable.Message = metav1.ConditionTrue, ReasonSchedulable, "new work may be placed"
+	}
+	return []metav1.Condition{reachable, ready, schedulable}
+}
+
+// apiNames are sorted.
+func apiNames(set *APISet) []string {
+	var names []string
+	for _, a := range set.List() {
+		names = append(names, a.Resource.Resource+"."+a.Resource.Version+"."+a.Resource.Group)
+	}
+	slices.Sort(names)
+	return slices.Compact(names)
+}
+
+// urgency of the difference between two statuses.
+type urgency int
+
+const (
+	// none: nothing differs.
+	none urgency = iota
+	// noise: only amounts differ, which always change a little.
+	noise
+	// news: something that somebody waits for differs.
+	news
+)
+
+func compareStatus(old, desired *v1alpha1.PhysicalClusterStatus) urgency {
+	if equality.Semantic.DeepEqual(old, desired) {
+		return none
+	}
+	if old.Capacity == nil || desired.Capacity == nil || old.Capacity.Nodes != desired.Capacity.Nodes {
+		return news
+	}
+	rest := *old
+	rest.Capacity = desired.Capacity
+	if equality.Semantic.DeepEqual(&rest, desired) {
+		return noise
+	}
+	return news
+}
