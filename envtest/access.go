@@ -24,8 +24,11 @@ const (
 )
 
 const (
-	adminUser  = "tmc-envtest-admin"
-	adminGroup = "system:masters"
+	adminUser         = "tmc-envtest-admin"
+	clusterAdminGroup = "system:masters"
+	// kcp records nobody as the owner of what system:masters create, and cannot
+	// make a workspace of a person it does not know.
+	kcpAdminGroup = "system:kcp:admin"
 )
 
 // An access gives clients the way to one API server and the right to it.
@@ -35,7 +38,7 @@ type access struct {
 	addr  string
 }
 
-func newAccess(name, addr string) (*access, error) {
+func newAccess(name, addr, adminGroup string) (*access, error) {
 	authority, err := newCA(name)
 	if err != nil {
 		return nil, err

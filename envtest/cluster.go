@@ -85,7 +85,7 @@ func (c *Cluster) prepare() error {
 	if c.proxy, err = newProxy(backend); err != nil {
 		return err
 	}
-	if c.access, err = newAccess(c.name, c.proxy.Addr()); err != nil {
+	if c.access, err = newAccess(c.name, c.proxy.Addr(), clusterAdminGroup); err != nil {
 		return err
 	}
 	c.direct = &access{ca: c.ca, admin: c.admin, addr: backend}

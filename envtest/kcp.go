@@ -78,7 +78,7 @@ func (k *KCP) prepare() error {
 	if k.proxy, err = newProxy(backend); err != nil {
 		return err
 	}
-	if k.access, err = newAccess("kcp", k.proxy.Addr()); err != nil {
+	if k.access, err = newAccess("kcp", k.proxy.Addr(), kcpAdminGroup); err != nil {
 		return err
 	}
 	k.direct = &access{ca: k.ca, admin: k.admin, addr: backend}
