@@ -305,18 +305,38 @@ type Override struct {
 	// clusters on which to patch. Absent: all targets.
 	// +optional
 	Clusters *ClusterSelector `json:"clusters,omitempty"`
-	// jsonPatch is an RFC 6902 patch, a list of operations.
+	// jsonPatch is an RFC 6902 patch.
 	// +optional
-	// +kubebuilder:pruning:PreserveUnknownFields
-	// +kubebuilder:validation:Schemaless
-	// +kubebuilder:validation:Type=array
-	JSONPatch *apiextensionsv1.JSON `json:"jsonPatch,omitempty"`
+	// +listType=atomic
+	// +kubebuilder:validation:MinItems=1
+	// +kubebuilder:validation:MaxItems=64
+	JSONPatch []JSONPatchOperation `json:"jsonPatch,omitempty"`
 	// mergePatch is an RFC 7386 merge patch.
 	// +optional
 	// +kubebuilder:pruning:PreserveUnknownFields
 	// +kubebuilder:validation:Schemaless
 	// +kubebuilder:validation:Type=object
 	MergePatch *apiextensionsv1.JSON `json:"mergePatch,omitempty"`
+}
+
+// JSONPatchOperation is one operation of an RFC 6902 patch.
+//
+// +kubebuilder:validation:XValidation:rule="self.op in ['add','replace','test'] ? has(self.value) : !has(self.value)",message="add, replace and test take a value, the others none"
+// +kubebuilder:validation:XValidation:rule="(self.op in ['move','copy']) == has(self.from)",message="move and copy take from, the others do not"
+type JSONPatchOperation struct {
+	// op is the operation.
+	// +kubebuilder:validation:Enum=add;remove;replace;move;copy;test
+	Op string `json:"op"`
+	// path is the JSON pointer to what the operation is on.
+	// +kubebuilder:validation:MaxLength=1024
+	Path string `json:"path"`
+	// from is the JSON pointer to move or copy from.
+	// +optional
+	// +kubebuilder:validation:MaxLength=1024
+	From string `json:"from,omitempty"`
+	// value to add, replace with or test against.
+	// +optional
+	Value *apiextensionsv1.JSON `json:"value,omitempty"`
 }
 
 // MoveType says in which order a move happens.
