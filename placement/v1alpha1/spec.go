@@ -321,7 +321,6 @@ type Override struct {
 
 // JSONPatchOperation is one operation of an RFC 6902 patch.
 //
-// +kubebuilder:validation:XValidation:rule="self.op in ['add','replace','test'] ? has(self.value) : !has(self.value)",message="add, replace and test take a value, the others none"
 // +kubebuilder:validation:XValidation:rule="(self.op in ['move','copy']) == has(self.from)",message="move and copy take from, the others do not"
 type JSONPatchOperation struct {
 	// op is the operation.
