@@ -31,7 +31,7 @@ func newWidget(namespace, name string) *unstructured.Unstructured {
 func TestAWorkspaceExportsAndOthersBind(t *testing.T) {
 	ctx := t.Context()
 	start := time.Now()
-	kcp := tmcenvtest.NewKCP(t, tmcenvtest.WithArgs(tmcenvtest.ServerKCP, "-v=2"))
+	kcp := tmcenvtest.NewKCP(t)
 	t.Logf("kcp started in %s", time.Since(start))
 
 	tree, err := kcp.CreateTree(ctx, "provider", "org:team-a", "org:team-b")

@@ -7,6 +7,7 @@ type options struct {
 	builder Builder
 	timeout time.Duration
 	args    map[Server][]string
+	cold    bool
 }
 
 func newOptions(opts []Option) *options {
@@ -37,6 +38,13 @@ func WithArgs(s Server, args ...string) Option {
 // three minutes. Building a missing server does not count.
 func WithStartTimeout(d time.Duration) Option {
 	return func(o *options) { o.timeout = d }
+}
+
+// WithColdStart has kcp make all its first data itself, which takes some twenty
+// seconds longer. Otherwise it starts with a copy of what the first kcp on this
+// machine made; so two of them give exports of kcp's own the same identities.
+func WithColdStart() Option {
+	return func(o *options) { o.cold = true }
 }
 
 // A ClusterOption is understood by StartCluster; every Option is one.
