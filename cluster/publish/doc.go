@@ -1,0 +1,2 @@
+// Package publish makes the APIs of physical clusters known to kcp.
+package publish
