@@ -1,0 +1,24 @@
+package placement
+
+import (
+	"time"
+
+	"github.com/tmc-sdk/tmc/placement/v1alpha1"
+)
+
+// Decision is what the engine made of a Request.
+type Decision struct {
+	// Targets, sorted by cluster; none of them is leaving. Empty if no choice
+	// satisfies the request.
+	Targets []v1alpha1.Target
+	// Reason is empty for a complete decision, or one of the reasons of
+	// v1alpha1.ConditionPlaced.
+	Reason string
+	// Message says what to do about Reason.
+	Message string
+	// Rejected clusters, grouped, the largest group first, bounded in size.
+	Rejected []v1alpha1.Rejection
+	// Recheck is when the decision may change by the passing of time alone: a
+	// toleration that runs out. Zero: never.
+	Recheck time.Time
+}
