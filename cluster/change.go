@@ -1,6 +1,7 @@
 package cluster
 
 import (
+	"slices"
 	"sync"
 	"sync/atomic"
 )
@@ -54,7 +55,7 @@ func (n *notifier) subscribe(fn func(Change), replay []Change) (cancel func()) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	// A new slice each time: deliveries that are queued keep the old one.
-	n.subs = append(n.subs[:len(n.subs):len(n.subs)], s)
+	n.subs = append(slices.Clip(n.subs), s)
 	for _, c := range replay {
 		n.queue = append(n.queue, delivery{to: []*subscription{s}, change: c})
 	}

@@ -119,10 +119,10 @@ func (s *ProviderSource) Run(ctx context.Context, sink Sink) error {
 	for synced := false; ; {
 		select {
 		case <-ctx.Done():
-			if ended != nil {
-				<-ended
+			if ended == nil {
+				return nil
 			}
-			return nil
+			return <-ended
 		case err := <-ended:
 			if err == nil {
 				err = errors.New("provider stopped")

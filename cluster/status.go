@@ -26,8 +26,9 @@ const (
 	ReasonDraining = "Draining"
 	// ReasonNotReady: not Schedulable, since not Ready.
 	ReasonNotReady = "NotReady"
-	// ReasonRebuilt: Ready, but another cluster than before answers under this
-	// name; work that the old one had is placed anew.
+	// ReasonIdentified: Identified.
+	ReasonIdentified = "Identified"
+	// ReasonRebuilt: Identified, but as another cluster than once before.
 	ReasonRebuilt = "Rebuilt"
 )
 
@@ -81,14 +82,6 @@ func conditionsOf(st *State, old *v1alpha1.PhysicalClusterStatus) []metav1.Condi
 	ready := metav1.Condition{Type: v1alpha1.ConditionReady, Status: metav1.ConditionFalse, Reason: st.Reason, Message: st.Message}
 	if st.Ready {
 		ready.Status, ready.Reason, ready.Message = metav1.ConditionTrue, ReasonReady, "the cluster can run work"
-		before := meta.FindStatusCondition(old.Conditions, v1alpha1.ConditionReady)
-		switch {
-		case old.ClusterUID != "" && old.ClusterUID != st.UID:
-			ready.Reason = ReasonRebuilt
-			ready.Message = fmt.Sprintf("another cluster answers under this name: the UID of kube-system was %s, it is %s", old.ClusterUID, st.UID)
-		case before != nil && before.Reason == ReasonRebuilt:
-			ready.Reason, ready.Message = before.Reason, before.Message
-		}
 	}
 
 	schedulable := metav1.Condition{Type: v1alpha1.ConditionSchedulable, Status: metav1.ConditionFalse}
@@ -102,7 +95,24 @@ func conditionsOf(st *State, old *v1alpha1.PhysicalClusterStatus) []metav1.Condi
 	default:
 		schedulable.Status, schedulable.Reason, schedulable.Message = metav1.ConditionTrue, ReasonSchedulable, "new work may be placed"
 	}
-	return []metav1.Condition{reachable, ready, schedulable}
+	return []metav1.Condition{reachable, identified(st, old), ready, schedulable}
+}
+
+// identified says which cluster answers. That it is another one than once
+// before stays said for as long as it is this one.
+func identified(st *State, old *v1alpha1.PhysicalClusterStatus) metav1.Condition {
+	c := metav1.Condition{Type: v1alpha1.ConditionIdentified, Status: metav1.ConditionTrue, Reason: ReasonIdentified, Message: "the UID of kube-system is known"}
+	before := meta.FindStatusCondition(old.Conditions, v1alpha1.ConditionIdentified)
+	switch {
+	case st.UID == "":
+		c.Status, c.Reason, c.Message = metav1.ConditionUnknown, ReasonIdentityUnknown, "the UID of kube-system has not been read"
+	case old.ClusterUID != "" && old.ClusterUID != st.UID:
+		c.Reason = ReasonRebuilt
+		c.Message = fmt.Sprintf("another cluster answers under this name: the UID of kube-system was %s, it is %s", old.ClusterUID, st.UID)
+	case before != nil && before.Reason == ReasonRebuilt:
+		c.Reason, c.Message = before.Reason, before.Message
+	}
+	return c
 }
 
 // apiNames are sorted.

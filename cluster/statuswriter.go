@@ -131,6 +131,7 @@ func (w *StatusWriter) write(ctx context.Context, name string) (again time.Durat
 		if wait := w.calm - time.Since(last); !last.IsZero() && wait > 0 {
 			return wait, nil
 		}
+	case news:
 	}
 	old := pc.DeepCopy()
 	pc.Status = desired

@@ -57,11 +57,11 @@ func lookup(s *props, name string) (*props, bool) {
 			return s.AdditionalProperties.Schema, true
 		}
 		if s.AdditionalProperties.Allows {
-			return &props{XPreserveUnknownFields: ptr.To(true), Nullable: true}, true
+			return &props{XPreserveUnknownFields: new(true), Nullable: true}, true
 		}
 	}
 	if open(s) {
-		return &props{XPreserveUnknownFields: ptr.To(true), Nullable: true}, true
+		return &props{XPreserveUnknownFields: new(true), Nullable: true}, true
 	}
 	return nil, false
 }
@@ -90,7 +90,7 @@ func (m *meeting) rest(out, a, b *props, path string) bool {
 	case !bm:
 		m.narrow(path, "unknown fields are no longer accepted")
 	case av == nil && bv == nil:
-		out.XPreserveUnknownFields = ptr.To(true)
+		out.XPreserveUnknownFields = new(true)
 	case av == nil:
 		m.narrow(path+"{}", "only certain values are accepted")
 		m.open(out, bv)

@@ -102,6 +102,9 @@ spec:
 `
 
 func TestWorkloadAPIsOfARealClusterArePublished(t *testing.T) {
+	if testing.Short() {
+		t.Skip("starts real servers")
+	}
 	physical := envtest.NewCluster(t, "a")
 	kcp := envtest.NewKCP(t)
 	ctx := t.Context()

@@ -171,7 +171,7 @@ func tighter[T cmp.Ordered](m *meeting, path, what string, out **T, a, b *T, sig
 	if b == nil || (a != nil && sign*cmp.Compare(*b, *a) <= 0) {
 		return
 	}
-	*out = ptr.To(*b)
+	*out = new(*b)
 	m.narrow(path, "the %s is limited by %v", what, *b)
 }
 
@@ -179,7 +179,7 @@ func (m *meeting) limit(path string, out **float64, exclusive *bool, a, b *float
 	switch {
 	case b == nil:
 	case a == nil || sign*cmp.Compare(*b, *a) > 0:
-		*out, *exclusive = ptr.To(*b), bEx
+		*out, *exclusive = new(*b), bEx
 		m.narrow(path, "the value is limited by %v", *b)
 	case *a == *b && bEx && !aEx:
 		*exclusive = true

@@ -9,7 +9,6 @@ import (
 	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
-	"k8s.io/utils/ptr"
 )
 
 // document is an OpenAPI v3 document as API servers serve it, as far as it
@@ -73,15 +72,14 @@ const maxNodes = 50_000
 // place is where in an object a schema applies.
 type place struct {
 	root, status bool
-	// required says that the field is required, key that its value identifies
-	// the item of a list that it is in.
-	required, key bool
+	// required says that the field is required.
+	required bool
 	// element says that it is an item of a list or a value of a map.
 	element bool
 }
 
 func unknown() *apiextensionsv1.JSONSchemaProps {
-	return &apiextensionsv1.JSONSchemaProps{XPreserveUnknownFields: ptr.To(true)}
+	return &apiextensionsv1.JSONSchemaProps{XPreserveUnknownFields: new(true)}
 }
 
 // convert returns the structural form of a schema.
@@ -173,7 +171,7 @@ func special(in *apiextensionsv1.JSONSchemaProps) *apiextensionsv1.JSONSchemaPro
 		// the rest rules out what is neither a number nor a quantity.
 		q := unknown()
 		q.Pattern = quantityPattern
-		q.MaxProperties, q.MaxItems = ptr.To[int64](0), ptr.To[int64](0)
+		q.MaxProperties, q.MaxItems = new(int64(0)), new(int64(0))
 		return q
 	}
 	return nil
@@ -214,7 +212,7 @@ func (s *structure) object(out, in *apiextensionsv1.JSONSchemaProps, at place) {
 			Allows: true, Schema: s.convert(more.Schema, place{status: at.status, required: true, element: true}),
 		}
 	case len(in.Properties) == 0:
-		out.XPreserveUnknownFields = ptr.To(true)
+		out.XPreserveUnknownFields = new(true)
 	}
 }
 
@@ -232,13 +230,13 @@ func (s *structure) array(out, in *apiextensionsv1.JSONSchemaProps, at place) {
 		if keyed(item, in.XListMapKeys) {
 			out.XListType, out.XListMapKeys = in.XListType, in.XListMapKeys
 		} else {
-			out.XListType = ptr.To("atomic")
+			out.XListType = new("atomic")
 		}
 	case "set":
 		if item.Type != "object" && item.Type != "array" && item.Type != "" {
 			out.XListType = in.XListType
 		} else {
-			out.XListType = ptr.To("atomic")
+			out.XListType = new("atomic")
 		}
 	default:
 		out.XListType = in.XListType

@@ -133,6 +133,9 @@ type Taint struct {
 const (
 	// ConditionReachable says whether the cluster's API server answers.
 	ConditionReachable = "Reachable"
+	// ConditionIdentified says whether it is known which cluster answers. Its
+	// reason is Rebuilt if it is another one than once before.
+	ConditionIdentified = "Identified"
 	// ConditionReady says whether the cluster can run work: it is reachable,
 	// its identity is known, and its capacity and APIs have been read.
 	ConditionReady = "Ready"
@@ -158,7 +161,7 @@ type PhysicalClusterStatus struct {
 	// +optional
 	ObservedGeneration int64 `json:"observedGeneration,omitempty"`
 
-	// conditions: Reachable, Ready, Schedulable.
+	// conditions: Reachable, Identified, Ready, Schedulable.
 	// +optional
 	// +listType=map
 	// +listMapKey=type
