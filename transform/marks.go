@@ -1,0 +1,103 @@
+package transform
+
+import (
+	"strings"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/labels"
+	"k8s.io/apimachinery/pkg/types"
+)
+
+// domain is that of everything that the SDK writes into metadata.
+const domain = "tmc-sdk.dev"
+
+// Marks on a copy.
+const (
+	// LabelInstallation is the id of the installation that owns the copy.
+	LabelInstallation = domain + "/installation"
+	// LabelLogicalCluster is the name of the original's logical cluster.
+	LabelLogicalCluster = domain + "/logical-cluster"
+	// AnnotationNamespace is the original's namespace.
+	AnnotationNamespace = domain + "/original-namespace"
+	// AnnotationName is the original's name.
+	AnnotationName = domain + "/original-name"
+	// AnnotationUID is the original's UID.
+	AnnotationUID = domain + "/original-uid"
+	// AnnotationMarks is the version of the marks.
+	AnnotationMarks = domain + "/marks"
+	// AnnotationDigest is the digest of what was rendered. The sync loop
+	// writes it; it proves nothing about ownership.
+	AnnotationDigest = domain + "/digest"
+)
+
+// marksVersion is the version of the marks that are written.
+const marksVersion = "v1"
+
+// Marks tie a copy to its original and to the installation that made it.
+type Marks struct {
+	// Installation that owns the copy.
+	Installation string
+	// Origin of the copy.
+	Origin
+}
+
+// Stamp writes the marks on an object.
+func (m Marks) Stamp(obj metav1.Object) {
+	l, a := obj.GetLabels(), obj.GetAnnotations()
+	if l == nil {
+		l = make(map[string]string, 2)
+	}
+	if a == nil {
+		a = make(map[string]string, 4)
+	}
+	l[LabelInstallation], l[LabelLogicalCluster] = m.Installation, m.LogicalCluster
+	a[AnnotationMarks], a[AnnotationName] = marksVersion, m.Name
+	if m.Namespace != "" {
+		a[AnnotationNamespace] = m.Namespace
+	}
+	if m.UID != "" {
+		a[AnnotationUID] = string(m.UID)
+	}
+	obj.SetLabels(l)
+	obj.SetAnnotations(a)
+}
+
+// ReadMarks reads the marks of a copy; false if they are not complete, or of a
+// version that this one does not know.
+func ReadMarks(obj metav1.Object) (Marks, bool) {
+	l, a := obj.GetLabels(), obj.GetAnnotations()
+	m := Marks{Installation: l[LabelInstallation], Origin: Origin{
+		LogicalCluster: l[LabelLogicalCluster],
+		Namespace:      a[AnnotationNamespace],
+		Name:           a[AnnotationName],
+		UID:            types.UID(a[AnnotationUID]),
+	}}
+	return m, m.Installation != "" && m.LogicalCluster != "" && m.Name != "" && a[AnnotationMarks] == marksVersion
+}
+
+// HasMarks says whether an object bears any mark, of whatever installation or
+// version: somebody's copy, then.
+func HasMarks(obj metav1.Object) bool {
+	a := obj.GetAnnotations()
+	return obj.GetLabels()[LabelInstallation] != "" || a[AnnotationMarks] != "" || a[AnnotationUID] != ""
+}
+
+// SelectorFor selects the copies of an installation.
+func SelectorFor(installation string) labels.Selector {
+	return labels.SelectorFromSet(labels.Set{LabelInstallation: installation})
+}
+
+// reserved says whether a label or annotation is ours or kcp's to write: what
+// a tenant writes there does not go down.
+func reserved(key string) bool {
+	prefix, _, ok := strings.Cut(key, "/")
+	if !ok {
+		return false
+	}
+	for _, d := range []string{domain, "kcp.io"} {
+		if prefix == d || strings.HasSuffix(prefix, "."+d) {
+			return true
+		}
+	}
+	return false
+}

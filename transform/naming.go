@@ -1,0 +1,55 @@
+package transform
+
+import (
+	"crypto/sha256"
+	"encoding/base32"
+	"strings"
+
+	"k8s.io/apimachinery/pkg/runtime/schema"
+)
+
+// Naming says where the copy of an original stands. It must be a pure function
+// without collisions: two originals of one kind never give one place. It may
+// not depend on the UID.
+type Naming interface {
+	// Locate returns the namespace and name of the copy; the namespace is empty
+	// for a cluster-scoped original.
+	Locate(kind schema.GroupVersionKind, o Origin) (namespace, name string)
+}
+
+// HashedNaming is the default Naming. A namespaced copy keeps its name, in a
+// namespace that is called after the original's and a hash of that and the
+// logical cluster; a cluster-scoped copy gets a name made likewise.
+type HashedNaming struct{}
+
+var _ Naming = HashedNaming{}
+
+// Locate implements Naming.
+func (HashedNaming) Locate(_ schema.GroupVersionKind, o Origin) (namespace, name string) {
+	if o.Namespace == "" {
+		return "", hashed(o.Name, 253, o.LogicalCluster, "", o.Name)
+	}
+	return hashed(o.Namespace, 63, o.LogicalCluster, o.Namespace), o.Name
+}
+
+// hashLength in characters of five bits each: 80 bits, so that a collision
+// needs about 10^12 names, by chance, and 2^80 tries to make one for a name
+// that exists.
+const hashLength = 16
+
+var lowerBase32 = base32.NewEncoding("abcdefghijklmnopqrstuvwxyz234567").WithPadding(base32.NoPadding)
+
+// hashed appends to a name, cut so that the whole is at most limit long, a hash
+// of the parts, which tell apart what the cut name does not.
+func hashed(name string, limit int, parts ...string) string {
+	h := sha256.New()
+	for _, p := range parts {
+		h.Write([]byte(p))
+		h.Write([]byte{0}) // no name contains it
+	}
+	sum := lowerBase32.EncodeToString(h.Sum(nil))[:hashLength]
+	if most := limit - hashLength - 1; len(name) > most {
+		name = strings.TrimRight(name[:most], "-.")
+	}
+	return name + "-" + sum
+}

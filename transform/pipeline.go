@@ -1,0 +1,125 @@
+package transform
+
+import (
+	"context"
+	"fmt"
+
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/util/validation"
+)
+
+// Pipeline renders what goes to a cluster. It is safe for concurrent use.
+type Pipeline struct {
+	installation string
+	naming       Naming
+	transformers []Transformer
+}
+
+// Option configures a Pipeline.
+type Option func(*Pipeline)
+
+// With appends transformers; they run in the order given.
+func With(transformers ...Transformer) Option {
+	return func(p *Pipeline) { p.transformers = append(p.transformers, transformers...) }
+}
+
+// WithNaming replaces the default HashedNaming. Changing the naming of an
+// installation that has copies leaves those behind.
+func WithNaming(n Naming) Option {
+	return func(p *Pipeline) { p.naming = n }
+}
+
+// NewPipeline returns a pipeline. The installation id is part of the marks of
+// every copy: a DNS label, unique among all that write to the same clusters.
+func NewPipeline(installation string, opts ...Option) (*Pipeline, error) {
+	if problems := validation.IsDNS1123Label(installation); len(problems) > 0 {
+		return nil, fmt.Errorf("transform: installation %q: %s", installation, problems[0])
+	}
+	p := &Pipeline{installation: installation, naming: HashedNaming{}}
+	for _, opt := range opts {
+		opt(p)
+	}
+	names := map[string]bool{}
+	for _, t := range p.transformers {
+		if names[t.Name()] {
+			return nil, fmt.Errorf("transform: two transformers are named %q", t.Name())
+		}
+		names[t.Name()] = true
+	}
+	return p, nil
+}
+
+// Installation returns the id of the installation.
+func (p *Pipeline) Installation() string { return p.installation }
+
+// Locate returns where the copy of an original stands on every cluster.
+func (p *Pipeline) Locate(kind schema.GroupVersionKind, o Origin) (namespace, name string) {
+	return p.naming.Locate(kind, o)
+}
+
+// Namespace renders the namespace that holds the copies of the originals of a
+// namespace.
+func (p *Pipeline) Namespace(o Origin) *unstructured.Unstructured {
+	name, _ := p.naming.Locate(schema.GroupVersionKind{}, o)
+	ns := &unstructured.Unstructured{Object: map[string]any{"apiVersion": "v1", "kind": "Namespace", "metadata": map[string]any{}}}
+	ns.SetName(name)
+	Marks{p.installation, Origin{LogicalCluster: o.LogicalCluster, Name: o.Namespace}}.Stamp(ns)
+	return ns
+}
+
+// Render returns what goes to the target: the original without what belongs to
+// its workspace, where the naming says, with marks, transformed, with its share
+// of the replicas. The original and the target are not changed. An error is a
+// *TransformError or an *IdentityError and names the transformer.
+func (p *Pipeline) Render(ctx context.Context, t *Target, original *unstructured.Unstructured, o Origin) (*unstructured.Unstructured, error) {
+	obj := bare(original)
+	kind := obj.GroupVersionKind()
+	namespace, name := p.naming.Locate(kind, o)
+	obj.SetName(name)
+	if namespace != "" {
+		obj.SetNamespace(namespace)
+	}
+	marks := Marks{p.installation, o}
+	marks.Stamp(obj)
+	want := identity{kind, namespace, name, marks}
+
+	mine := *t
+	mine.Origin = o
+	for _, step := range p.transformers {
+		if err := run(ctx, step, &mine, obj); err != nil {
+			return nil, &TransformError{Transformer: step.Name(), Err: err}
+		}
+		if err := want.check(step.Name(), obj); err != nil {
+			return nil, err
+		}
+	}
+	if err := override(t.Overrides, obj); err != nil {
+		return nil, &TransformError{Transformer: "overrides", Err: err}
+	}
+	divide(t, obj)
+	if err := want.check("overrides", obj); err != nil {
+		return nil, err
+	}
+	return obj, nil
+}
+
+// run keeps a transformer that panics from taking the process down.
+func run(ctx context.Context, step Transformer, t *Target, obj *unstructured.Unstructured) (err error) {
+	defer func() {
+		if r := recover(); r != nil {
+			err = fmt.Errorf("panicked: %v", r)
+		}
+	}()
+	return step.Transform(ctx, t, obj)
+}
+
+// divide writes the target's share where the object has replicas.
+func divide(t *Target, obj *unstructured.Unstructured) {
+	if t.Replicas == nil {
+		return
+	}
+	if spec, ok := obj.Object["spec"].(map[string]any); ok {
+		spec["replicas"] = int64(*t.Replicas)
+	}
+}

@@ -1,0 +1,47 @@
+package transform
+
+import (
+	"k8s.io/apimachinery/pkg/types"
+)
+
+// Origin identifies an original.
+type Origin struct {
+	// LogicalCluster is the name, never the path, of the workspace.
+	LogicalCluster string
+	// Namespace in the workspace; empty for a cluster-scoped original.
+	Namespace string
+	// Name in the workspace.
+	Name string
+	// UID of the original.
+	UID types.UID
+}
+
+// Target is one cluster that a decision names, as transformers see it.
+// Transformers must not change it.
+type Target struct {
+	// Cluster is the name of the physical cluster.
+	Cluster string
+	// Labels of the cluster.
+	Labels map[string]string
+	// Region, Zone and Provider of the cluster; empty if unsaid.
+	Region, Zone, Provider string
+	// Version of Kubernetes that the cluster runs, as "v1.36.3".
+	Version string
+	// Properties of the cluster.
+	Properties map[string]string
+	// Origin of the object. The pipeline fills it in.
+	Origin Origin
+	// Replicas is the object's share on this cluster; nil if it is not divided.
+	Replicas *int32
+	// Overrides for the object on this cluster, in order.
+	Overrides []Override
+}
+
+// Override patches a copy, as the owner's Placement says. Exactly one of the
+// patches is set.
+type Override struct {
+	// JSONPatch is an RFC 6902 patch, a JSON list.
+	JSONPatch []byte
+	// MergePatch is an RFC 7386 patch, a JSON object.
+	MergePatch []byte
+}
