@@ -45,11 +45,23 @@ func (i *instance) start(ctx context.Context) error {
 	ctx, cancel := context.WithTimeoutCause(ctx, i.timeout, fmt.Errorf("%s was not ready within %s", i.name, i.timeout))
 	defer cancel()
 	i.parts = i.plan()
-	if err := i.startParts(ctx); err != nil {
+	err := i.startParts(ctx)
+	if err == nil {
+		err = i.setUp(true)
+	}
+	if err != nil {
 		i.kill()
 		return fmt.Errorf("start %s: %w", i.name, err)
 	}
 	return nil
+}
+
+// setUp tells the proxy whether there is a server to lead to.
+func (i *instance) setUp(up bool) error {
+	if i.proxy == nil {
+		return nil
+	}
+	return i.proxy.setUp(up)
 }
 
 func (i *instance) startParts(ctx context.Context) error {
@@ -91,6 +103,7 @@ func (i *instance) Stop(ctx context.Context) error {
 
 // stop ends the servers in the reverse order of their start.
 func (i *instance) stop(ctx context.Context) {
+	defer i.setUp(false) //nolint:errcheck // to close a listener cannot fail
 	for n := range i.parts {
 		i.parts[len(i.parts)-1-n].stop(ctx)
 	}
@@ -105,6 +118,7 @@ func (i *instance) Kill() {
 }
 
 func (i *instance) kill() {
+	defer i.setUp(false) //nolint:errcheck // to close a listener cannot fail
 	for _, c := range i.parts {
 		if c.proc != nil {
 			c.proc.kill()

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"os"
 	"os/exec"
+	"syscall"
 )
 
 // The servers run on Linux, macOS and the BSDs. The package compiles elsewhere,
@@ -23,3 +24,5 @@ func guard(*exec.Cmd) (func(), error) { return nil, errUnsupported }
 
 // memoryDir finds no file system in memory here.
 func memoryDir() string { return "" }
+
+func sharePort(string, string, syscall.RawConn) error { return errUnsupported }

@@ -8,6 +8,7 @@ import (
 	"net"
 	"os"
 	"os/exec"
+	"syscall"
 
 	"golang.org/x/sys/unix"
 )
@@ -67,4 +68,13 @@ func holdPort() (port int, release func(), err error) {
 		return 0, nil, fmt.Errorf("learn which port was taken: unexpected address %T", addr)
 	}
 	return inet.Port, release, nil
+}
+
+// sharePort lets a listener of ours use a port that we hold.
+func sharePort(_, _ string, c syscall.RawConn) error {
+	var failure error
+	err := c.Control(func(fd uintptr) {
+		failure = unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_REUSEPORT, 1)
+	})
+	return errors.Join(err, failure)
 }

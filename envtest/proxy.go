@@ -2,8 +2,10 @@ package envtest
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net"
+	"strconv"
 	"sync"
 	"time"
 )
@@ -13,16 +15,19 @@ import (
 // What the server itself does, its controllers and its nodes included, does not
 // pass here: a Proxy breaks the way to a cluster, not the cluster.
 type Proxy struct {
-	backend  string
-	listener net.Listener
-	ctx      context.Context //nolint:containedctx // ends the connections; set and cancelled by us alone
-	cancel   context.CancelFunc
-	wg       sync.WaitGroup
+	addr    string
+	backend string
+	release func()          // gives the port back
+	ctx     context.Context //nolint:containedctx // ends the connections; set and cancelled by us alone
+	cancel  context.CancelFunc
+	wg      sync.WaitGroup
 
-	mu      sync.Mutex
-	faults  faults
-	changed chan struct{} // closed when faults changes
-	live    map[*link]struct{}
+	mu       sync.Mutex
+	faults   faults
+	changed  chan struct{} // closed when faults changes
+	up       bool          // whether there is a server behind it
+	listener net.Listener  // nil: connections are refused
+	live     map[*link]struct{}
 }
 
 // faults is what is wrong with the network now.
@@ -34,21 +39,22 @@ type faults struct {
 	down   *pace
 }
 
-// newProxy listens on a free port of the loopback interface for as long as it
-// lives, whether there is a server behind it or not.
+// newProxy takes a port of the loopback interface for as long as it lives.
 func newProxy(backend string) (*Proxy, error) {
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	port, release, err := holdPort()
 	if err != nil {
-		return nil, fmt.Errorf("listen for the proxy: %w", err)
+		return nil, fmt.Errorf("take a port for the proxy: %w", err)
 	}
-	p := &Proxy{backend: backend, listener: listener, changed: make(chan struct{}), live: map[*link]struct{}{}}
+	p := &Proxy{
+		addr: "127.0.0.1:" + strconv.Itoa(port), backend: backend, release: release,
+		changed: make(chan struct{}), live: map[*link]struct{}{},
+	}
 	p.ctx, p.cancel = context.WithCancel(context.Background())
-	p.wg.Go(p.accept)
 	return p, nil
 }
 
 // Addr is the host and port that clients dial. It never changes.
-func (p *Proxy) Addr() string { return p.listener.Addr().String() }
+func (p *Proxy) Addr() string { return p.addr }
 
 // Cut lets nothing pass in either direction: no byte, no end of a connection.
 // Clients wait, as they do when a network partition swallows their packets.
@@ -63,7 +69,8 @@ func (p *Proxy) Limit(bytesPerSecond int) {
 	p.set(func(f *faults) { f.up, f.down = newPace(bytesPerSecond), newPace(bytesPerSecond) })
 }
 
-// Refuse resets every connection, live and new.
+// Refuse resets the live connections and refuses new ones, as a machine does
+// whose server is down.
 func (p *Proxy) Refuse() {
 	p.set(func(f *faults) { f.refuse = true })
 	p.Reset()
@@ -94,6 +101,35 @@ func (p *Proxy) set(change func(*faults)) {
 	change(&p.faults)
 	close(p.changed)
 	p.changed = make(chan struct{})
+	_ = p.listen() // if it fails, connections are refused
+}
+
+// setUp tells whether there is a server. Clients of one that is down are
+// refused, unless they cannot even reach the machine.
+func (p *Proxy) setUp(up bool) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.up = up
+	return p.listen()
+}
+
+// listen opens or closes the listener as the state wants it. p.mu is held.
+func (p *Proxy) listen() error {
+	wanted := p.ctx.Err() == nil && !p.faults.refuse && (p.up || p.faults.cut)
+	switch {
+	case wanted && p.listener == nil:
+		config := net.ListenConfig{Control: sharePort}
+		listener, err := config.Listen(p.ctx, "tcp", p.addr)
+		if err != nil {
+			return fmt.Errorf("listen for the proxy: %w", err)
+		}
+		p.listener = listener
+		p.wg.Go(func() { p.accept(listener) })
+	case !wanted && p.listener != nil:
+		_ = p.listener.Close()
+		p.listener = nil
+	}
+	return nil
 }
 
 func (p *Proxy) current() (faults, <-chan struct{}) {
@@ -102,13 +138,13 @@ func (p *Proxy) current() (faults, <-chan struct{}) {
 	return p.faults, p.changed
 }
 
-func (p *Proxy) accept() {
+func (p *Proxy) accept(listener net.Listener) {
 	for {
-		conn, err := p.listener.Accept()
+		conn, err := listener.Accept()
+		if errors.Is(err, net.ErrClosed) {
+			return
+		}
 		if err != nil {
-			if p.ctx.Err() != nil {
-				return
-			}
 			// Out of file descriptors, most likely: not for ever.
 			select {
 			case <-p.ctx.Done():
@@ -131,7 +167,8 @@ const acceptRetry = 50 * time.Millisecond
 // close ends the proxy and every connection.
 func (p *Proxy) close() {
 	p.cancel()
-	_ = p.listener.Close()
+	_ = p.setUp(false)
 	p.Reset()
 	p.wg.Wait()
+	p.release()
 }

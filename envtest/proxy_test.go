@@ -6,6 +6,7 @@ import (
 	"io"
 	"net"
 	"strconv"
+	"syscall"
 	"testing"
 	"time"
 
@@ -39,6 +40,7 @@ func startProxy(t *testing.T, backend string) *Proxy {
 	p, err := newProxy(backend)
 	require.NoError(t, err)
 	t.Cleanup(p.close)
+	require.NoError(t, p.setUp(true))
 	return p
 }
 
@@ -171,17 +173,30 @@ func TestResetIsOnceAndRefuseLasts(t *testing.T) {
 	p.Refuse()
 	_, err = again.say("broken", soon)
 	require.Error(t, err)
-	require.Error(t, ask(t, p))
+	require.ErrorIs(t, ask(t, p), syscall.ECONNREFUSED)
 	p.Heal()
 	require.NoError(t, ask(t, p))
 }
 
-func TestAServerThatIsDownResetsItsClients(t *testing.T) {
+func TestAServerThatIsDownRefusesUnlessItCannotBeReached(t *testing.T) {
+	p := startProxy(t, echo(t))
+	require.NoError(t, p.setUp(false))
+	require.ErrorIs(t, ask(t, p), syscall.ECONNREFUSED)
+	p.Cut()
+	c := dial(t, p)
+	_, err := c.say("anybody?", never)
+	require.True(t, isTimeout(err), "%v", err)
+	require.NoError(t, p.setUp(true))
+	p.Heal()
+	require.NoError(t, ask(t, p))
+}
+
+func TestACrashedServerResetsItsClients(t *testing.T) {
 	port, release, err := holdPort()
 	require.NoError(t, err)
 	defer release()
 	p := startProxy(t, net.JoinHostPort("127.0.0.1", strconv.Itoa(port)))
 	err = ask(t, p)
 	require.Error(t, err)
-	require.False(t, isTimeout(err), "nobody waits for a server that is down: %v", err)
+	require.False(t, isTimeout(err), "nobody waits for a server that is not there: %v", err)
 }
