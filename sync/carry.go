@@ -1,0 +1,191 @@
+package syncer
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/types"
+	utilnet "k8s.io/apimachinery/pkg/util/net"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/tmc-sdk/tmc/transform"
+)
+
+// carryOut does what is to be done for an original on this cluster, decided
+// anew from what is known now. It returns whether to try again.
+func (l *lane) carryOut(ctx context.Context, key Key) (again bool) {
+	ctx, cancel := context.WithTimeout(ctx, 4*requestTimeout)
+	defer cancel()
+	original, err := l.loop.original(ctx, key)
+	switch {
+	case errors.Is(err, errUnknown):
+		return false
+	case err != nil:
+		return true
+	case original == nil || original.GetDeletionTimestamp() != nil:
+		return l.retire(ctx, key, original)
+	}
+	where, err := l.loop.place(ctx, key, original)
+	if err != nil {
+		return !errors.Is(err, errUnknown)
+	}
+	switch todo := l.loop.intend(ctx, l, key, original, where); todo.action {
+	case apply:
+		return l.apply(ctx, key, original, todo)
+	case retire:
+		return l.retire(ctx, key, original)
+	}
+	return false
+}
+
+// apply is the third of the five steps. The original bears our finalizer
+// before the first copy is made.
+func (l *lane) apply(ctx context.Context, key Key, original *unstructured.Unstructured, todo intent) (again bool) {
+	if !l.loop.held(key, original) {
+		return false // the loop puts the finalizer first and sends us again
+	}
+	applied, err := l.applyCopy(ctx, key, original, todo)
+	if ctx.Err() != nil && errors.Is(err, context.Canceled) {
+		return false
+	}
+	o := outcome{digest: todo.digest}
+	if err != nil {
+		o.refusal = l.classify(err)
+		l.logger.V(1).Info("Copy was not applied", "key", key.String(), "error", err.Error())
+	} else if applied != nil && drifted(todo.rendered.Object, applied.Object) {
+		o.fields = fieldsOf(applied, l.loop.manager)
+	}
+	l.loop.metrics.applied(l.name, o.refusal)
+	l.record(key, o)
+	l.loop.enqueue(key, false)
+	return err != nil
+}
+
+func (l *lane) applyCopy(ctx context.Context, key Key, original *unstructured.Unstructured, todo intent) (*unstructured.Unstructured, error) {
+	if todo.copied != nil {
+		return l.write(ctx, todo.rendered, onlyIf{uid: todo.copied.GetUID()})
+	}
+	l.making.RLock()
+	defer l.making.RUnlock()
+	if key.Namespace != "" {
+		if err := l.ensureNamespace(ctx, key); err != nil {
+			return nil, err
+		}
+	}
+	applied, err := l.write(ctx, todo.rendered, onlyIf{absent: true})
+	if !apierrors.IsConflict(err) {
+		return applied, err
+	}
+	// Something stands there that the cache does not show.
+	there := todo.rendered.NewEmptyInstance().(*unstructured.Unstructured)
+	there.SetGroupVersionKind(key.Kind)
+	if err := l.live.Get(ctx, client.ObjectKeyFromObject(todo.rendered), there); err != nil {
+		return nil, err
+	}
+	marks, ours := transform.ReadMarks(there)
+	switch {
+	case ours && marks.Installation == l.loop.installation && keyOf(key.Kind, marks.Origin) == key && marks.UID == original.GetUID():
+		return l.write(ctx, todo.rendered, onlyIf{uid: there.GetUID()}) // the cache lags
+	case ours && marks.Installation == l.loop.installation && keyOf(key.Kind, marks.Origin) == key:
+		return nil, &Refusal{Reason: ReasonApplyFailed, Cluster: l.name, Message: "the copy of an earlier original of this name is still there; it is retired first"}
+	case !ours && !transform.HasMarks(there) && adopts(original, l.name):
+		return l.write(ctx, todo.rendered, onlyIf{uid: there.GetUID()})
+	}
+	return nil, l.conflict(there, original)
+}
+
+// onlyIf is what must be true of the object that is there for a write to
+// happen; the server checks it.
+type onlyIf struct {
+	// absent: there is none.
+	absent bool
+	// uid of the object.
+	uid types.UID
+}
+
+// write applies a rendered object by server-side apply, as our field manager.
+func (l *lane) write(ctx context.Context, rendered *unstructured.Unstructured, cond onlyIf) (*unstructured.Unstructured, error) {
+	obj := rendered.DeepCopy()
+	if cond.absent {
+		// No object has resourceVersion 1, so the server refuses with a
+		// conflict where there is one, and ignores it where there is none.
+		obj.SetResourceVersion("1")
+	} else {
+		obj.SetUID(cond.uid)
+	}
+	err := l.live.Apply(ctx, client.ApplyConfigurationFromUnstructured(obj), client.FieldOwner(l.loop.manager), client.ForceOwnership)
+	if err != nil {
+		if cond.uid != "" && isOther(err) {
+			return nil, &Refusal{Reason: ReasonApplyFailed, Cluster: l.name, Message: "the copy was replaced by another object meanwhile; it is looked at again", Err: err}
+		}
+		return nil, err
+	}
+	return obj, nil
+}
+
+// isOther says whether a write failed because the object has another UID than
+// it was to have: servers call that an attempt to change the UID.
+func isOther(err error) bool {
+	var status apierrors.APIStatus
+	if !apierrors.IsInvalid(err) || !errors.As(err, &status) || status.Status().Details == nil {
+		return false
+	}
+	return slices.ContainsFunc(status.Status().Details.Causes, func(c metav1.StatusCause) bool { return c.Field == "metadata.uid" })
+}
+
+// adopts says whether the owner asked, by the cluster's name, that an unmarked
+// object on it become the copy.
+func adopts(original *unstructured.Unstructured, cluster string) bool {
+	for name := range strings.SplitSeq(original.GetAnnotations()[AnnotationAdopt], ",") {
+		if strings.TrimSpace(name) == cluster {
+			return true
+		}
+	}
+	return false
+}
+
+// AnnotationAdopt on an original names the physical clusters, separated by
+// commas, on which an object that is nobody's copy and stands where the copy
+// would go is to be adopted. An object with the marks of another installation
+// or original is never adopted.
+const AnnotationAdopt = "tmc-sdk.dev/adopt"
+
+func (l *lane) conflict(there, original *unstructured.Unstructured) *Refusal {
+	what := fmt.Sprintf("%s %q", there.GetKind(), there.GetName())
+	if there.GetNamespace() != "" {
+		what += fmt.Sprintf(" in namespace %q", there.GetNamespace())
+	}
+	message := what + " exists on the cluster and is not a copy of this object; delete it there, or adopt it by the annotation " + AnnotationAdopt + ": " + l.name
+	if transform.HasMarks(there) {
+		message = what + " on the cluster belongs to another installation or another object; it is not touched"
+	}
+	return &Refusal{Reason: ReasonConflict, Cluster: l.name, Message: message}
+}
+
+// classify says what an error means to the owner of the original.
+func (l *lane) classify(err error) *Refusal {
+	var refusal *Refusal
+	if errors.As(err, &refusal) {
+		return refusal
+	}
+	r := &Refusal{Reason: ReasonApplyFailed, Cluster: l.name, Message: err.Error(), Err: err}
+	switch {
+	case apierrors.IsInvalid(err), apierrors.IsBadRequest(err), apierrors.IsRequestEntityTooLargeError(err),
+		apierrors.IsForbidden(err) && !apierrors.HasStatusCause(err, corev1.NamespaceTerminatingCause):
+		r.Reason = ReasonRefused
+	case meta.IsNoMatchError(err):
+		r.Reason, r.Message = ReasonClusterUnavailable, "the cluster does not serve this kind"
+	case errors.Is(err, context.DeadlineExceeded), utilnet.IsConnectionRefused(err), utilnet.IsConnectionReset(err), utilnet.IsTimeout(err),
+		apierrors.IsServiceUnavailable(err), apierrors.IsTooManyRequests(err), apierrors.IsServerTimeout(err), apierrors.IsTimeout(err):
+		r.Reason, r.Message = ReasonClusterUnavailable, "the cluster does not answer; it is tried again"
+	}
+	return r
+}

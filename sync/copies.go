@@ -1,0 +1,108 @@
+package syncer
+
+import (
+	"context"
+	"fmt"
+
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/types"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/multicluster-runtime/pkg/multicluster"
+
+	"github.com/tmc-sdk/tmc/transform"
+)
+
+// Remaining returns how many copies are left on a cluster of the objects that a
+// Placement covers; with an empty namespace, that a ClusterPlacement covers. An
+// error means that it can't be told now. The placement controller asks before
+// it drops a cluster that work was leaving.
+func (l *Loop) Remaining(ctx context.Context, workspace multicluster.ClusterName, placement types.NamespacedName, cluster string) (int, error) {
+	lane := l.lane(cluster)
+	if lane == nil {
+		return 0, fmt.Errorf("copies on cluster %s: %w", cluster, errUnknown)
+	}
+	n := 0
+	for _, kind := range l.opts.resources {
+		if lane.unserved(kind) {
+			continue
+		}
+		copies, err := lane.copiesOf(ctx, kind, namespaceKey{workspace, placement.Namespace})
+		if err != nil {
+			return 0, fmt.Errorf("copies of %s on cluster %s: %w", kind.Kind, cluster, err)
+		}
+		for _, key := range copies {
+			original, err := l.original(ctx, key)
+			if err != nil {
+				return 0, fmt.Errorf("original %s: %w", key, err)
+			}
+			if original != nil {
+				p := l.decisions.covering(key.namespace(), original)
+				if p != nil && p.Name != placement.Name {
+					continue
+				}
+			}
+			n++
+		}
+	}
+	return n, nil
+}
+
+// NotifyRetired has fn called when the copies of what a Placement covers are
+// gone from a cluster that they were leaving. It may be called more than once.
+// Call NotifyRetired before the manager starts; fn must be quick and safe for
+// concurrent use.
+func (l *Loop) NotifyRetired(fn func(workspace multicluster.ClusterName, placement types.NamespacedName, cluster string)) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.retired = append(l.retired, fn)
+}
+
+// tellRetired tells who wants to know of the clusters that an original was
+// leaving and left.
+func (l *Loop) tellRetired(ctx context.Context, key Key, where *assignment) {
+	l.mu.Lock()
+	listeners := l.retired
+	l.mu.Unlock()
+	if len(listeners) == 0 || where.placement == nil {
+		return
+	}
+	name := types.NamespacedName{Namespace: where.placement.Namespace, Name: where.placement.Name}
+	for cluster, t := range where.targets {
+		if !t.Leaving {
+			continue
+		}
+		if n, err := l.Remaining(ctx, key.Workspace, name, cluster); err != nil || n > 0 {
+			continue
+		}
+		for _, fn := range listeners {
+			fn(key.Workspace, name, cluster)
+		}
+	}
+}
+
+// copiesOf returns the originals in a namespace of which the cluster holds
+// copies of a kind.
+func (l *lane) copiesOf(ctx context.Context, kind schema.GroupVersionKind, ns namespaceKey) ([]Key, error) {
+	if !l.ready(kind) {
+		return nil, errUnknown
+	}
+	list := &unstructured.UnstructuredList{}
+	list.SetGroupVersionKind(kind.GroupVersion().WithKind(kind.Kind + "List"))
+	var opts []client.ListOption
+	if ns.namespace != "" {
+		at := l.loop.locate(Key{Kind: kind, Workspace: ns.workspace, Namespace: ns.namespace, Name: "any"})
+		opts = append(opts, client.InNamespace(at.Namespace))
+	}
+	if err := l.cached.List(ctx, list, opts...); err != nil {
+		return nil, err
+	}
+	var keys []Key
+	for i := range list.Items {
+		marks, ok := transform.ReadMarks(&list.Items[i])
+		if key := keyOf(kind, marks.Origin); ok && key.namespace() == ns {
+			keys = append(keys, key)
+		}
+	}
+	return keys, nil
+}

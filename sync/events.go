@@ -1,0 +1,185 @@
+package syncer
+
+import (
+	"context"
+	"reflect"
+	"slices"
+	"strings"
+
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"sigs.k8s.io/multicluster-runtime/pkg/multicluster"
+
+	tmccluster "github.com/tmc-sdk/tmc/cluster"
+	"github.com/tmc-sdk/tmc/cluster/workspaces"
+)
+
+// handle turns what happens in workspaces into keys to reconcile.
+func (l *Loop) handle(e workspaces.Event) {
+	obj := e.Object()
+	kind := obj.GroupVersionKind()
+	switch kind {
+	case placementKind, clusterPlacementKind:
+		if l.decisions.observe(e) {
+			l.enqueueNamespace(namespaceKey{e.Cluster, obj.GetNamespace()}, e.Initial)
+		}
+		return
+	}
+	l.enqueue(Key{Kind: kind, Workspace: e.Cluster, Namespace: obj.GetNamespace(), Name: obj.GetName()}, e.Initial)
+	if !l.isRelated(kind) {
+		l.enqueueMentioned(e)
+	}
+}
+
+// enqueueMentioned asks for what a workload began or ceased to mention.
+func (l *Loop) enqueueMentioned(e workspaces.Event) {
+	if len(l.opts.related) == 0 {
+		return
+	}
+	var before, after []mention
+	if e.Old != nil {
+		before = mentionsOf(e.Old)
+	}
+	if e.New != nil {
+		after = mentionsOf(e.New)
+	}
+	if e.Old != nil && e.New != nil && reflect.DeepEqual(before, after) && e.Old.GetDeletionTimestamp().Equal(e.New.GetDeletionTimestamp()) {
+		return
+	}
+	l.enqueueMentions(e.Cluster, e.Object().GetNamespace(), append(before, after...), e.Initial)
+}
+
+func (l *Loop) enqueueMentions(ws multicluster.ClusterName, namespace string, mentions []mention, bulk bool) {
+	for _, m := range mentions {
+		for _, kind := range l.opts.related {
+			if kind.Kind == m.kind && kind.Group == "" {
+				l.enqueue(Key{Kind: kind, Workspace: ws, Namespace: namespace, Name: m.name}, bulk)
+			}
+		}
+	}
+}
+
+// enqueueNamespace asks for all objects of a namespace that are known.
+func (l *Loop) enqueueNamespace(ns namespaceKey, bulk bool) {
+	for _, kind := range l.kinds() {
+		l.enqueueKind(ns.workspace, kind, ns.namespace, bulk)
+	}
+}
+
+// enqueueKind asks for all objects of a kind in a workspace that are known. An
+// empty namespace means all.
+func (l *Loop) enqueueKind(ws multicluster.ClusterName, kind schema.GroupVersionKind, namespace string, bulk bool) {
+	items, err := l.watcher.List(context.Background(), ws, kind, namespace)
+	if err != nil {
+		return // when they become known, each is told of
+	}
+	for i := range items {
+		l.enqueue(keyFor(ws, &items[i]), bulk)
+	}
+}
+
+func keyFor(ws multicluster.ClusterName, obj *unstructured.Unstructured) Key {
+	return Key{Kind: obj.GroupVersionKind(), Workspace: ws, Namespace: obj.GetNamespace(), Name: obj.GetName()}
+}
+
+// fleetChanged opens, closes and wakes lanes.
+func (l *Loop) fleetChanged(ctx context.Context, change tmccluster.Change) {
+	switch {
+	case change.New == nil:
+		l.closeLane(change.Old.Name)
+		l.wake(change.Old.Name)
+	case change.Old == nil, change.Reconnected, change.Old.UID != change.New.UID:
+		l.openLane(ctx, change.New.Name)
+		l.wake(change.New.Name)
+	case change.Old.Reachable != change.New.Reachable, renderingChanged(change.Old, change.New):
+		l.wake(change.New.Name)
+	}
+}
+
+// renderingChanged says whether what transformers see of a cluster changed.
+func renderingChanged(a, b *tmccluster.State) bool {
+	return a.Region != b.Region || a.Zone != b.Zone || a.Provider != b.Provider || a.Version != b.Version ||
+		!reflect.DeepEqual(a.Labels, b.Labels) || !reflect.DeepEqual(a.Properties, b.Properties)
+}
+
+func (l *Loop) openLane(ctx context.Context, name string) {
+	conn, err := l.fleet.Connection(name)
+	if err != nil {
+		l.closeLane(name)
+		return // a Change follows when there is one
+	}
+	l.mu.Lock()
+	old := l.lanes[name]
+	l.mu.Unlock()
+	if old != nil {
+		select {
+		case <-old.done:
+		default:
+			if old.uid == conn.UID {
+				return
+			}
+		}
+		l.closeLane(name)
+	}
+	lane, err := newLane(l, conn, l.logger)
+	if err != nil {
+		l.logger.Error(err, "Failed to open a lane", "physicalCluster", name)
+		return
+	}
+	l.mu.Lock()
+	l.lanes[name] = lane
+	l.mu.Unlock()
+	lane.start(ctx)
+}
+
+func (l *Loop) closeLane(name string) {
+	l.mu.Lock()
+	lane := l.lanes[name]
+	delete(l.lanes, name)
+	l.mu.Unlock()
+	if lane != nil {
+		lane.stop()
+	}
+}
+
+// lane returns the lane of a cluster, nil where there is none.
+func (l *Loop) lane(name string) *lane {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.lanes[name]
+}
+
+// allLanes returns the lanes, sorted by name.
+func (l *Loop) allLanes() []*lane {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	lanes := make([]*lane, 0, len(l.lanes))
+	for _, lane := range l.lanes {
+		lanes = append(lanes, lane)
+	}
+	slices.SortFunc(lanes, byName)
+	return lanes
+}
+
+func byName(a, b *lane) int { return strings.Compare(a.name, b.name) }
+
+// wake asks for everything that has to do with a cluster.
+func (l *Loop) wake(name string) {
+	for _, ns := range l.decisions.namespacesOn(name) {
+		l.enqueueNamespace(ns, true)
+	}
+	for _, key := range l.waitingFor(name) {
+		l.enqueue(key, true)
+	}
+}
+
+// laneReady asks for everything of a kind once its copies on a cluster are
+// known.
+func (l *Loop) laneReady(lane *lane, kind schema.GroupVersionKind) {
+	if kind == namespaceKind {
+		return
+	}
+	for _, ns := range l.decisions.namespacesOn(lane.name) {
+		l.enqueueKind(ns.workspace, kind, ns.namespace, true)
+	}
+}

@@ -1,0 +1,244 @@
+package syncer
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/types"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/reconcile"
+
+	tmccluster "github.com/tmc-sdk/tmc/cluster"
+)
+
+// record is what the loop remembers of an original between two looks at it. All
+// of it can be lost: it saves writes, it decides nothing.
+type record struct {
+	uid types.UID
+	// held says that our finalizer was written, though the cache may not show
+	// it yet.
+	held bool
+	// replaced is the resourceVersion that our last status write replaced: a
+	// cache that still shows it shows the status before the write.
+	replaced string
+	// reported is when the status was last written.
+	reported time.Time
+	// waiting lists the clusters that a deletion waits for.
+	waiting []string
+	// told lists what the owner was told of in events.
+	told []string
+}
+
+func (l *Loop) record(key Key, uid types.UID) record {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if r, ok := l.records[key]; ok && r.uid == uid {
+		return *r
+	}
+	return record{uid: uid}
+}
+
+func (l *Loop) remember(key Key, r record) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.records[key] = &r
+}
+
+func (l *Loop) forget(key Key) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	delete(l.records, key)
+}
+
+// waitingFor returns the originals whose deletion waits for a cluster.
+func (l *Loop) waitingFor(cluster string) []Key {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	var keys []Key
+	for key, r := range l.records {
+		if slices.Contains(r.waiting, cluster) {
+			keys = append(keys, key)
+		}
+	}
+	return keys
+}
+
+// held says whether an original bears our finalizer.
+func (l *Loop) held(key Key, original *unstructured.Unstructured) bool {
+	return slices.Contains(original.GetFinalizers(), l.finalizer) || l.record(key, original.GetUID()).held
+}
+
+// holdOn puts our finalizer on an original that is about to get its first
+// copy. It is the one write that it costs to begin syncing an object.
+func (l *Loop) holdOn(ctx context.Context, key Key, original *unstructured.Unstructured, where *assignment) (*unstructured.Unstructured, error) {
+	if len(where.targets) == 0 || l.held(key, original) {
+		return original, nil
+	}
+	held, err := l.patchFinalizers(ctx, key, original, append(slices.Clone(original.GetFinalizers()), l.finalizer))
+	if err != nil {
+		return nil, fmt.Errorf("put finalizer: %w", err)
+	}
+	r := l.record(key, original.GetUID())
+	r.held = true
+	l.remember(key, r)
+	return held, nil
+}
+
+// letGo takes our finalizer off an original that has no copy left.
+func (l *Loop) letGo(ctx context.Context, key Key, original *unstructured.Unstructured) error {
+	rest := slices.DeleteFunc(slices.Clone(original.GetFinalizers()), func(f string) bool { return f == l.finalizer })
+	if _, err := l.patchFinalizers(ctx, key, original, rest); err != nil && !isGone(err) {
+		return fmt.Errorf("take finalizer off: %w", err)
+	}
+	l.forget(key)
+	for _, lane := range l.allLanes() {
+		lane.forget(key)
+	}
+	return nil
+}
+
+// patchFinalizers replaces the finalizers of the very object and version that
+// was read; a conflict means that it changed since, and an event follows.
+func (l *Loop) patchFinalizers(ctx context.Context, key Key, original *unstructured.Unstructured, finalizers []string) (*unstructured.Unstructured, error) {
+	ws, err := l.workspace(ctx, key.Workspace)
+	if err != nil {
+		return nil, err
+	}
+	patch, err := json.Marshal(map[string]any{"metadata": map[string]any{
+		"finalizers": finalizers, "uid": original.GetUID(), "resourceVersion": original.GetResourceVersion(),
+	}})
+	if err != nil {
+		return nil, err
+	}
+	obj := original.DeepCopy()
+	err = ws.Patch(ctx, obj, client.RawPatch(types.MergePatchType, patch), client.FieldOwner(l.manager))
+	l.metrics.wroteUpstream("finalizer", err)
+	return obj, err
+}
+
+// reconcileDeleting retires every copy of an original that is being deleted
+// and lets it go when each is seen, live, to be gone.
+func (l *Loop) reconcileDeleting(ctx context.Context, key Key, original *unstructured.Unstructured) (reconcile.Result, error) {
+	if !slices.Contains(original.GetFinalizers(), l.finalizer) {
+		return reconcile.Result{}, l.reconcileAbsent(ctx, key)
+	}
+	return l.retireThenLetGo(ctx, key, original)
+}
+
+func (l *Loop) retireThenLetGo(ctx context.Context, key Key, original *unstructured.Unstructured) (reconcile.Result, error) {
+	waiting, again, err := l.retireAll(ctx, key, original)
+	if err != nil {
+		return reconcile.Result{}, err
+	}
+	if len(waiting) > 0 {
+		r := l.record(key, original.GetUID())
+		r.waiting = waiting
+		l.remember(key, r)
+		return reconcile.Result{RequeueAfter: again}, nil
+	}
+	err = l.letGo(ctx, key, original)
+	if apierrors.IsConflict(err) {
+		return reconcile.Result{RequeueAfter: 100 * time.Millisecond}, nil
+	}
+	return reconcile.Result{}, err
+}
+
+// retireAll sends every lane that may hold a copy to retire it, and returns
+// the clusters that are still waited for.
+func (l *Loop) retireAll(ctx context.Context, key Key, original *unstructured.Unstructured) (waiting []string, again time.Duration, err error) {
+	named, err := l.everNamed(ctx, key, original)
+	if err != nil {
+		return nil, 0, err
+	}
+	snapshot := l.fleet.Snapshot()
+	for _, name := range named {
+		if _, ok := snapshot.Lookup(name); !ok {
+			l.tellReleased(ctx, key, original, name, "it was removed from the fleet")
+		}
+	}
+	for state := range snapshot.All() {
+		lane := l.lane(state.Name)
+		may, err := l.mayHold(ctx, lane, key, original, named == nil, slices.Contains(named, state.Name))
+		if err != nil {
+			return nil, 0, err
+		}
+		if !may {
+			continue
+		}
+		if released, left := l.released(state); released {
+			l.tellReleased(ctx, key, original, state.Name, "it has not answered for "+l.opts.lostAfter.String())
+			continue
+		} else if left > 0 && (again == 0 || left < again) {
+			again = left
+		}
+		waiting = append(waiting, state.Name)
+		if lane != nil && state.Reachable {
+			lane.queue.Add(errand{key: key})
+		}
+	}
+	return waiting, again, nil
+}
+
+// mayHold says whether a cluster may hold a copy of an original: its decision
+// names the cluster, or the cluster's copies show one, or nothing is known of
+// either.
+func (l *Loop) mayHold(ctx context.Context, lane *lane, key Key, original *unstructured.Unstructured, undecided, named bool) (bool, error) {
+	if lane == nil {
+		return undecided || named, nil
+	}
+	if lane.outcome(key).goneFor(original.GetUID()) {
+		return false, nil
+	}
+	copied, err := lane.copyOf(ctx, key)
+	switch {
+	case errors.Is(err, errUnknown):
+		return undecided || named, nil
+	case err != nil:
+		return false, err
+	}
+	return named || copied != nil, nil
+}
+
+// released says whether the policy lets go of what a cluster may still hold,
+// and else, where it will, in how long.
+func (l *Loop) released(s *tmccluster.State) (bool, time.Duration) {
+	if l.opts.lostAfter < 0 || s.Reachable || s.UnreachableSince.IsZero() {
+		return false, 0
+	}
+	left := l.opts.lostAfter - time.Since(s.UnreachableSince)
+	return left <= 0, max(0, left)
+}
+
+// tellReleased tells the owner, once, what may have been left behind.
+func (l *Loop) tellReleased(ctx context.Context, key Key, original *unstructured.Unstructured, cluster, why string) {
+	r := l.record(key, original.GetUID())
+	if slices.Contains(r.told, cluster) {
+		return
+	}
+	r.told = append(slices.Clip(r.told), cluster)
+	l.remember(key, r)
+	l.tell(ctx, key, original, &Refusal{Reason: ReasonReleased, Cluster: cluster, Message: "deletion no longer waits for cluster " + cluster + ": " + why + "; a copy may remain there and is retired should the cluster return"})
+}
+
+// everNamed returns the clusters that the original's decision names, leaving
+// ones too; nil where there is no decision to read any more.
+func (l *Loop) everNamed(ctx context.Context, key Key, original *unstructured.Unstructured) ([]string, error) {
+	where, err := l.place(ctx, key, original)
+	if errors.Is(err, errUnknown) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	names := make([]string, 0, len(where.targets))
+	for name := range where.targets {
+		names = append(names, name)
+	}
+	return names, nil
+}

@@ -1,0 +1,194 @@
+package syncer
+
+import (
+	"context"
+	"errors"
+
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/types"
+
+	tmccluster "github.com/tmc-sdk/tmc/cluster"
+	"github.com/tmc-sdk/tmc/placement/v1alpha1"
+	"github.com/tmc-sdk/tmc/transform"
+)
+
+// action is what a cluster should be asked to do for an original.
+type action int
+
+const (
+	nothing action = iota // nothing
+	apply                 // make the copy what was rendered
+	retire                // delete the copy
+)
+
+// intent is what to do for one original on one cluster, and with what.
+type intent struct {
+	action   action
+	rendered *unstructured.Unstructured // for apply
+	copied   *unstructured.Unstructured // as it is in the cache; nil for none
+	refusal  *Refusal                   // it can't be rendered
+	digest   string
+}
+
+// triedBefore says whether the intent was tried and refused, in which case the
+// lane tries it again by itself, later and later.
+func (i intent) triedBefore(o outcome) bool {
+	return i.action == apply && o.refusal != nil && o.digest == i.digest
+}
+
+// intend decides, from caches alone, what is to be done for an original on a
+// cluster. The loop asks so that it makes no errand in vain; the lane asks
+// again right before it acts.
+func (l *Loop) intend(ctx context.Context, lane *lane, key Key, original *unstructured.Unstructured, where *assignment) intent {
+	if lane.unserved(key.Kind) {
+		if !where.names(lane.name) {
+			return intent{}
+		}
+		return intent{refusal: &Refusal{Reason: ReasonClusterUnavailable, Cluster: lane.name, Message: "the cluster does not serve " + key.Kind.GroupVersion().String() + " " + key.Kind.Kind}}
+	}
+	copied, err := lane.copyOf(ctx, key)
+	if err != nil {
+		return intent{} // the lane asks again when it knows its copies
+	}
+	switch {
+	case where.names(lane.name):
+		return l.intendCopy(ctx, lane, key, original, where, copied)
+	case copied == nil:
+		return intent{}
+	case where.leaving(lane.name):
+		if !l.mayLeave(ctx, key, where) {
+			return intent{copied: copied}
+		}
+	case where.refusal == nil && len(where.targets) == 0 && !l.isRelated(key.Kind):
+		return intent{copied: copied}
+	}
+	return intent{action: retire, copied: copied}
+}
+
+// intendCopy decides for a target in good standing.
+func (l *Loop) intendCopy(ctx context.Context, lane *lane, key Key, original *unstructured.Unstructured, where *assignment, copied *unstructured.Unstructured) intent {
+	if l.breaksFirst(where) && l.anyLeft(ctx, key, where) {
+		return intent{copied: copied} // the old copies go first
+	}
+	rendered, refusal := l.render(ctx, lane.name, key, original, where)
+	if refusal != nil {
+		return intent{copied: copied, refusal: refusal}
+	}
+	todo := intent{action: apply, rendered: rendered, copied: copied, digest: digestOf(rendered)}
+	if copied == nil {
+		return todo
+	}
+	marks, _ := transform.ReadMarks(copied)
+	switch {
+	case marks.UID != original.GetUID():
+		todo.action = retire // it belongs to an original of the same name that is gone
+	case copied.GetDeletionTimestamp() != nil:
+		todo.action = nothing // its going is told of, and then it is made anew
+	case lane.upToDate(key, rendered, copied):
+		todo.action = nothing
+	}
+	return todo
+}
+
+// upToDate says whether a copy is what was rendered, without asking the server.
+func (l *lane) upToDate(key Key, rendered, copied *unstructured.Unstructured) bool {
+	if digestOf(rendered) != digestOf(copied) {
+		return false
+	}
+	if !drifted(rendered.Object, copied.Object) {
+		return true
+	}
+	o := l.outcome(key)
+	return o.fields != "" && o.digest == digestOf(rendered) && o.fields == fieldsOf(copied, l.loop.manager)
+}
+
+// render is the second of the five steps: what goes to a cluster, as a pure
+// function of the original and the target.
+func (l *Loop) render(ctx context.Context, cluster string, key Key, original *unstructured.Unstructured, where *assignment) (*unstructured.Unstructured, *Refusal) {
+	state, ok := l.fleet.Snapshot().Lookup(cluster)
+	if !ok {
+		return nil, &Refusal{Reason: ReasonClusterUnavailable, Cluster: cluster, Message: "the cluster has left the fleet; a new decision follows"}
+	}
+	target := targetOf(state)
+	if n, ok := where.replicas[cluster]; ok {
+		target.Replicas = &n
+	}
+	if where.placement != nil {
+		overrides, err := overridesFor(where.placement, state, original)
+		if err != nil {
+			return nil, &Refusal{Reason: ReasonTransformFailed, Cluster: cluster, Message: err.Error(), Err: err}
+		}
+		target.Overrides = overrides
+	}
+	rendered, err := l.pipeline.Render(ctx, target, original, key.origin(original.GetUID()))
+	if err == nil {
+		err = seal(rendered)
+	}
+	if err != nil {
+		return nil, &Refusal{Reason: ReasonTransformFailed, Cluster: cluster, Message: err.Error(), Err: err}
+	}
+	return rendered, nil
+}
+
+// targetOf shows transformers what they may know of a cluster.
+func targetOf(s *tmccluster.State) *transform.Target {
+	properties := make(map[string]string, len(s.Properties))
+	for name, p := range s.Properties {
+		properties[name] = p.Text
+	}
+	return &transform.Target{
+		Cluster: s.Name, Labels: s.Labels, Region: s.Region, Zone: s.Zone, Provider: s.Provider,
+		Version: s.Version, Properties: properties,
+	}
+}
+
+// mayLeave says whether a copy may go from a cluster that it is leaving: every
+// target in good standing holds a healthy copy, or the policy says to break
+// before making.
+func (l *Loop) mayLeave(ctx context.Context, key Key, where *assignment) bool {
+	if l.breaksFirst(where) {
+		return true
+	}
+	staying := where.clusters()
+	for _, name := range staying {
+		lane := l.lane(name)
+		if lane == nil {
+			return false
+		}
+		copied, err := lane.copyOf(ctx, key)
+		if err != nil || copied == nil || copied.GetDeletionTimestamp() != nil {
+			return false
+		}
+		if health, _ := transform.Health(copied); health != transform.Healthy {
+			return false
+		}
+	}
+	return len(staying) > 0
+}
+
+func (l *Loop) breaksFirst(where *assignment) bool {
+	return where.placement != nil && where.placement.Spec.Moves != nil &&
+		where.placement.Spec.Moves.Type == v1alpha1.MoveBreakBeforeMake
+}
+
+// anyLeft says whether a copy is left, or may be, on a cluster that it leaves.
+func (l *Loop) anyLeft(ctx context.Context, key Key, where *assignment) bool {
+	for name, t := range where.targets {
+		if !t.Leaving {
+			continue
+		}
+		lane := l.lane(name)
+		if lane == nil {
+			continue // the cluster has left the fleet
+		}
+		copied, err := lane.copyOf(ctx, key)
+		if errors.Is(err, errUnknown) || copied != nil {
+			return true
+		}
+	}
+	return false
+}
+
+// goneFor says whether the lane has seen, live, that no copy of the original
+// with this UID is left.
+func (o outcome) goneFor(uid types.UID) bool { return o.gone != "" && o.gone == uid }

@@ -1,0 +1,324 @@
+package syncer
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/go-logr/logr"
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/client-go/discovery"
+	"k8s.io/client-go/rest"
+	toolscache "k8s.io/client-go/tools/cache"
+	"k8s.io/client-go/util/workqueue"
+	"k8s.io/utils/ptr"
+	"sigs.k8s.io/controller-runtime/pkg/cache"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/client/apiutil"
+	"sigs.k8s.io/multicluster-runtime/pkg/multicluster"
+
+	tmccluster "github.com/tmc-sdk/tmc/cluster"
+	"github.com/tmc-sdk/tmc/transform"
+)
+
+var namespaceKind = schema.GroupVersionKind{Version: "v1", Kind: "Namespace"}
+
+// lane is the way to one physical cluster: clients, caches, a queue and workers
+// of its own, so that a cluster that hangs holds up no other. It carries out
+// what the loop decides; it decides nothing.
+type lane struct {
+	name   string
+	uid    types.UID
+	loop   *Loop
+	logger logr.Logger
+
+	live      client.Client // never from a cache
+	cached    cache.Cache   // only what bears our marks
+	discovery discovery.DiscoveryInterface
+	queue     workqueue.TypedRateLimitingInterface[errand]
+	stop      context.CancelFunc
+	done      <-chan struct{} // closed when the connection is no longer good
+
+	making sync.RWMutex // held to read while a copy is made, to write while a namespace is deleted
+
+	mu       sync.Mutex
+	kinds    map[schema.GroupVersionKind]knowledge
+	outcomes map[Key]outcome
+}
+
+// errand is one thing to see to on the cluster: the copy of an original, or,
+// with tidy, a namespace that may have become empty.
+type errand struct {
+	key  Key
+	tidy bool
+}
+
+// outcome is what came of the last errand for an original.
+type outcome struct {
+	// refusal is nil if it went well.
+	refusal *Refusal
+	// digest of the rendering that was applied or refused.
+	digest string
+	// fields that were ours after an apply that the server normalised; with
+	// them, the copy is not drifted though it differs.
+	fields string
+	// gone says for which UID of the original no copy was found, live.
+	gone types.UID
+}
+
+// knowledge is what is known of the copies of a kind on a cluster.
+type knowledge int
+
+const (
+	_        knowledge = iota // not all have been seen yet
+	absent                    // the cluster does not serve the kind
+	complete                  // all have been seen
+)
+
+// requestTimeout bounds every call to a physical cluster but watches.
+const requestTimeout = 15 * time.Second
+
+func newLane(loop *Loop, conn *tmccluster.Connection, logger logr.Logger) (*lane, error) {
+	cfg := rest.CopyConfig(conn.Config)
+	cfg.QPS = -1 // the cluster's own priority and fairness is the better judge
+	live := rest.CopyConfig(cfg)
+	live.Timeout = requestTimeout
+	httpClient, err := rest.HTTPClientFor(live)
+	if err != nil {
+		return nil, fmt.Errorf("build client of cluster %s: %w", conn.Name, err)
+	}
+	mapper, err := apiutil.NewDynamicRESTMapper(live, httpClient)
+	if err != nil {
+		return nil, fmt.Errorf("build mapper of cluster %s: %w", conn.Name, err)
+	}
+	l := &lane{
+		name: conn.Name, uid: conn.UID, loop: loop, logger: logger.WithValues("physicalCluster", conn.Name), done: conn.Done(),
+		queue: workqueue.NewTypedRateLimitingQueue(
+			workqueue.NewTypedItemExponentialFailureRateLimiter[errand](100*time.Millisecond, time.Minute)),
+		kinds: map[schema.GroupVersionKind]knowledge{}, outcomes: map[Key]outcome{},
+	}
+	if l.live, err = client.New(live, client.Options{HTTPClient: httpClient, Mapper: mapper}); err != nil {
+		return nil, fmt.Errorf("build client of cluster %s: %w", conn.Name, err)
+	}
+	if l.discovery, err = discovery.NewDiscoveryClientForConfigAndClient(live, httpClient); err != nil {
+		return nil, fmt.Errorf("build discovery client of cluster %s: %w", conn.Name, err)
+	}
+	if l.cached, err = cache.New(cfg, cache.Options{
+		Mapper:                       mapper,
+		DefaultLabelSelector:         transform.SelectorFor(loop.installation),
+		DefaultTransform:             l.strip,
+		DefaultUnsafeDisableDeepCopy: ptr.To(true),
+		ReaderFailOnMissingInformer:  true,
+	}); err != nil {
+		return nil, fmt.Errorf("build cache of cluster %s: %w", conn.Name, err)
+	}
+	return l, nil
+}
+
+// start runs the lane until ctx ends.
+func (l *lane) start(ctx context.Context) {
+	ctx, l.stop = context.WithCancel(ctx)
+	for _, kind := range append(l.loop.kinds(), namespaceKind) {
+		go l.follow(ctx, kind)
+	}
+	go func() {
+		if err := l.cached.Start(ctx); err != nil {
+			l.logger.Error(err, "Cache stopped")
+		}
+	}()
+	for range l.loop.opts.lanes {
+		go l.work(ctx)
+	}
+	go func() {
+		<-ctx.Done()
+		l.queue.ShutDown()
+	}()
+}
+
+// strip drops from what is cached the field ownership of others, which is most
+// of its size.
+func (l *lane) strip(obj any) (any, error) {
+	u, ok := obj.(*unstructured.Unstructured)
+	if !ok {
+		return obj, nil
+	}
+	var ours []metav1.ManagedFieldsEntry
+	for _, entry := range u.GetManagedFields() {
+		if entry.Manager == l.loop.manager {
+			ours = append(ours, entry)
+		}
+	}
+	u.SetManagedFields(ours)
+	return u, nil
+}
+
+// follow watches the copies of one kind. A kind that the cluster does not serve
+// is tried again.
+func (l *lane) follow(ctx context.Context, kind schema.GroupVersionKind) {
+	obj := &unstructured.Unstructured{}
+	obj.SetGroupVersionKind(kind)
+	informer, err := l.cached.GetInformer(ctx, obj, cache.BlockUntilSynced(false))
+	for wait := time.Second; err != nil; wait = min(2*wait, time.Minute) {
+		l.logger.V(1).Info("Kind can't be watched yet", "kind", kind.String(), "error", err.Error())
+		if meta.IsNoMatchError(err) && !l.unserved(kind) {
+			l.know(kind, absent)
+			l.loop.laneReady(l, kind)
+		}
+		if !sleep(ctx, wait) {
+			return
+		}
+		informer, err = l.cached.GetInformer(ctx, obj, cache.BlockUntilSynced(false))
+	}
+	if kind != namespaceKind {
+		if _, err := informer.AddEventHandler(l.handler(kind)); err != nil {
+			l.logger.Error(err, "Failed to watch copies", "kind", kind.String())
+			return
+		}
+	}
+	if !toolscache.WaitForCacheSync(ctx.Done(), informer.HasSynced) {
+		return
+	}
+	l.know(kind, complete)
+	l.loop.laneReady(l, kind)
+}
+
+// handler tells the loop of the original whose copy changed.
+func (l *lane) handler(kind schema.GroupVersionKind) toolscache.ResourceEventHandler {
+	tell := func(obj any) {
+		if tombstone, ok := obj.(toolscache.DeletedFinalStateUnknown); ok {
+			obj = tombstone.Obj
+		}
+		u, ok := obj.(*unstructured.Unstructured)
+		if !ok {
+			return
+		}
+		if marks, ok := transform.ReadMarks(u); ok {
+			l.loop.enqueue(keyOf(kind, marks.Origin), false)
+		}
+	}
+	return toolscache.ResourceEventHandlerDetailedFuncs{
+		AddFunc: func(obj any, initial bool) {
+			if u, ok := obj.(*unstructured.Unstructured); ok {
+				if marks, ok := transform.ReadMarks(u); ok {
+					l.loop.enqueue(keyOf(kind, marks.Origin), initial)
+				}
+			}
+		},
+		UpdateFunc: func(_, obj any) { tell(obj) },
+		DeleteFunc: tell,
+	}
+}
+
+// ready says whether all copies of a kind on the cluster are known.
+func (l *lane) ready(kind schema.GroupVersionKind) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.kinds[kind] == complete
+}
+
+// unserved says whether the cluster does not serve a kind, and so has no copies
+// of it.
+func (l *lane) unserved(kind schema.GroupVersionKind) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.kinds[kind] == absent
+}
+
+func (l *lane) know(kind schema.GroupVersionKind, k knowledge) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.kinds[kind] = k
+}
+
+// copyOf returns the copy of an original from the cache: nil where there is
+// none. It returns errUnknown until all copies of the kind are known. The copy
+// is shared and must not be changed.
+func (l *lane) copyOf(ctx context.Context, key Key) (*unstructured.Unstructured, error) {
+	if !l.ready(key.Kind) {
+		return nil, errUnknown
+	}
+	obj := &unstructured.Unstructured{}
+	obj.SetGroupVersionKind(key.Kind)
+	if err := l.cached.Get(ctx, l.loop.locate(key), obj); err != nil {
+		if client.IgnoreNotFound(err) == nil {
+			return nil, nil
+		}
+		return nil, err
+	}
+	if marks, ok := transform.ReadMarks(obj); !ok || keyOf(key.Kind, marks.Origin) != key {
+		return nil, nil
+	}
+	return obj, nil
+}
+
+// errUnknown says that nothing may be concluded yet.
+var errUnknown = errors.New("not known yet")
+
+func (l *lane) outcome(key Key) outcome {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.outcomes[key]
+}
+
+func (l *lane) record(key Key, o outcome) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.outcomes[key] = o
+}
+
+func (l *lane) forget(key Key) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	delete(l.outcomes, key)
+}
+
+// work runs errands until the queue shuts down.
+func (l *lane) work(ctx context.Context) {
+	for {
+		e, shutdown := l.queue.Get()
+		if shutdown {
+			return
+		}
+		l.run(ctx, e)
+		l.queue.Done(e)
+	}
+}
+
+func (l *lane) run(ctx context.Context, e errand) {
+	var again bool
+	if e.tidy {
+		again = l.tidy(ctx, e.key.namespace())
+	} else {
+		again = l.carryOut(ctx, e.key)
+	}
+	if ctx.Err() != nil {
+		return
+	}
+	if again {
+		l.queue.AddRateLimited(e)
+		return
+	}
+	l.queue.Forget(e)
+}
+
+func keyOf(kind schema.GroupVersionKind, o transform.Origin) Key {
+	return Key{Kind: kind, Workspace: multicluster.ClusterName(o.LogicalCluster), Namespace: o.Namespace, Name: o.Name}
+}
+
+// sleep pauses; it returns false when ctx ended.
+func sleep(ctx context.Context, d time.Duration) bool {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+		return false
+	case <-timer.C:
+		return true
+	}
+}

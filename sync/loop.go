@@ -1,0 +1,194 @@
+package syncer
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+
+	"github.com/go-logr/logr"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/client-go/util/workqueue"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	crcluster "sigs.k8s.io/controller-runtime/pkg/cluster"
+	"sigs.k8s.io/controller-runtime/pkg/controller"
+	"sigs.k8s.io/controller-runtime/pkg/controller/priorityqueue"
+	"sigs.k8s.io/controller-runtime/pkg/handler"
+	"sigs.k8s.io/controller-runtime/pkg/log"
+	"sigs.k8s.io/controller-runtime/pkg/source"
+	mcmanager "sigs.k8s.io/multicluster-runtime/pkg/manager"
+	"sigs.k8s.io/multicluster-runtime/pkg/multicluster"
+
+	tmccluster "github.com/tmc-sdk/tmc/cluster"
+	"github.com/tmc-sdk/tmc/cluster/workspaces"
+	"github.com/tmc-sdk/tmc/placement/v1alpha1"
+	"github.com/tmc-sdk/tmc/transform"
+)
+
+// Fleet is what the loop asks of the physical side. *cluster.Fleet is one.
+type Fleet interface {
+	// Snapshot returns the clusters as they are known now.
+	Snapshot() *tmccluster.Snapshot
+	// Subscribe calls fn for every change, one at a time, and first for every
+	// cluster there is.
+	Subscribe(fn func(tmccluster.Change)) (cancel func())
+	// Connection returns what clients of a cluster are built from.
+	Connection(name string) (*tmccluster.Connection, error)
+	// WaitForSync blocks until it is known which clusters there are.
+	WaitForSync(ctx context.Context) bool
+}
+
+// Loop syncs the objects of workspaces to physical clusters and their status
+// back. Make one with New; it is safe for concurrent use.
+type Loop struct {
+	fleet        Fleet
+	provider     multicluster.Provider
+	pipeline     *transform.Pipeline
+	rules        *transform.StatusRules
+	opts         options
+	installation string
+	manager      string // field manager
+	finalizer    string
+	metrics      *metrics
+
+	watcher    *workspaces.Watcher
+	decisions  *decisions
+	controller controller.TypedController[Key]
+	started    chan struct{}
+	queue      workqueue.TypedRateLimitingInterface[Key] // set before started is closed
+	logger     logr.Logger
+
+	mu      sync.Mutex
+	lanes   map[string]*lane
+	records map[Key]*record
+	engaged map[multicluster.ClusterName]struct{}
+	retired []func(multicluster.ClusterName, types.NamespacedName, string)
+}
+
+var _ mcmanager.Runnable = (*Loop)(nil)
+
+// New returns a loop and adds it to the manager, with which it starts and
+// stops; where the manager elects a leader, only the leader's loop runs. The
+// pipeline carries the id of the installation: two installations with
+// different ids never touch each other's copies.
+func New(mgr mcmanager.Manager, fleet Fleet, pipeline *transform.Pipeline, opts ...Option) (*Loop, error) {
+	if mgr == nil || mgr.GetProvider() == nil {
+		return nil, errors.New("syncer: the manager has no multicluster provider: pass one of the workspaces to mcmanager.New")
+	}
+	if fleet == nil || pipeline == nil {
+		return nil, errors.New("syncer: fleet and pipeline are needed")
+	}
+	o := defaults()
+	for _, opt := range opts {
+		opt(&o)
+	}
+	if err := o.validate(); err != nil {
+		return nil, err
+	}
+	l := &Loop{
+		fleet: fleet, provider: mgr.GetProvider(), pipeline: pipeline, rules: o.rules, opts: o,
+		installation: pipeline.Installation(),
+		manager:      "tmc-" + pipeline.Installation(),
+		finalizer:    "tmc-sdk.dev/copies-" + pipeline.Installation(),
+		decisions:    newDecisions(),
+		started:      make(chan struct{}),
+		logger:       mgr.GetLogger().WithName("sync"),
+		lanes:        map[string]*lane{}, records: map[Key]*record{}, engaged: map[multicluster.ClusterName]struct{}{},
+	}
+	if l.rules == nil {
+		l.rules = transform.NewStatusRules()
+	}
+	var err error
+	if l.metrics, err = newMetrics(o.registerer); err != nil {
+		return nil, err
+	}
+	watched := append(l.kinds(), placementKind, clusterPlacementKind)
+	l.watcher = workspaces.NewWatcher(l.provider, watched, l.handle)
+	l.controller, err = controller.NewTypedUnmanaged("tmc-sync", controller.TypedOptions[Key]{
+		Reconciler:              l,
+		MaxConcurrentReconciles: o.workers,
+		SkipNameValidation:      new(true),
+		Logger:                  l.logger,
+		LogConstructor:          l.logFor,
+		UsePriorityQueue:        new(true),
+	})
+	if err != nil {
+		return nil, fmt.Errorf("syncer: build controller: %w", err)
+	}
+	err = l.controller.Watch(source.TypedFunc[Key](func(_ context.Context, q workqueue.TypedRateLimitingInterface[Key]) error {
+		l.queue = q
+		close(l.started)
+		return nil
+	}))
+	if err != nil {
+		return nil, fmt.Errorf("syncer: build controller: %w", err)
+	}
+	if err := mgr.Add(l); err != nil {
+		return nil, fmt.Errorf("syncer: add to manager: %w", err)
+	}
+	return l, nil
+}
+
+var (
+	placementKind        = v1alpha1.GroupVersion.WithKind("Placement")
+	clusterPlacementKind = v1alpha1.GroupVersion.WithKind("ClusterPlacement")
+)
+
+// kinds returns all kinds of which there are copies.
+func (l *Loop) kinds() []schema.GroupVersionKind {
+	return slices.Concat(l.opts.resources, l.opts.related)
+}
+
+func (l *Loop) isRelated(kind schema.GroupVersionKind) bool {
+	return slices.Contains(l.opts.related, kind)
+}
+
+// Start runs the loop until ctx ends. The manager calls it.
+func (l *Loop) Start(ctx context.Context) error {
+	ctx = log.IntoContext(ctx, l.logger)
+	if !l.fleet.WaitForSync(ctx) {
+		return nil
+	}
+	cancel := l.fleet.Subscribe(func(change tmccluster.Change) { l.fleetChanged(ctx, change) })
+	defer cancel()
+	return l.controller.Start(ctx)
+}
+
+// Engage begins to sync a workspace. The manager calls it.
+func (l *Loop) Engage(ctx context.Context, name multicluster.ClusterName, cl crcluster.Cluster) error {
+	l.mu.Lock()
+	l.engaged[name] = struct{}{}
+	l.mu.Unlock()
+	context.AfterFunc(ctx, func() {
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		delete(l.engaged, name)
+	})
+	return l.watcher.Engage(ctx, name, cl)
+}
+
+// enqueue asks for an original to be reconciled; bulk puts it behind what
+// changes now.
+func (l *Loop) enqueue(key Key, bulk bool) {
+	<-l.started
+	if q, ok := l.queue.(priorityqueue.PriorityQueue[Key]); ok && bulk {
+		q.AddWithOpts(priorityqueue.AddOpts{Priority: new(handler.LowPriority)}, key)
+		return
+	}
+	l.queue.Add(key)
+}
+
+func (l *Loop) logFor(key *Key) logr.Logger {
+	if key == nil {
+		return l.logger
+	}
+	return l.logger.WithValues("kind", key.Kind.Kind, "workspace", key.Workspace, "namespace", key.Namespace, "name", key.Name)
+}
+
+// locate returns where the copy of an original stands on any cluster.
+func (l *Loop) locate(key Key) client.ObjectKey {
+	namespace, name := l.pipeline.Locate(key.Kind, key.origin(""))
+	return client.ObjectKey{Namespace: namespace, Name: name}
+}

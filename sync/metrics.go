@@ -1,0 +1,62 @@
+package syncer
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/prometheus/client_golang/prometheus"
+)
+
+// metrics of the loop. With no registerer they are counted and shown nowhere.
+type metrics struct {
+	applies  *prometheus.CounterVec
+	retires  *prometheus.CounterVec
+	upstream *prometheus.CounterVec
+}
+
+func newMetrics(r prometheus.Registerer) (*metrics, error) {
+	m := &metrics{
+		applies: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "tmc_sync_applies_total",
+			Help: "Copies applied to physical clusters, by cluster and result: ok, or the reason of the refusal.",
+		}, []string{"cluster", "result"}),
+		retires: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "tmc_sync_retires_total",
+			Help: "Copies deleted from physical clusters, by cluster.",
+		}, []string{"cluster"}),
+		upstream: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "tmc_sync_upstream_writes_total",
+			Help: "Writes to workspaces, by what is written (finalizer, status) and result (ok, error).",
+		}, []string{"what", "result"}),
+	}
+	if r == nil {
+		return m, nil
+	}
+	for _, c := range []prometheus.Collector{m.applies, m.retires, m.upstream} {
+		if err := r.Register(c); err != nil {
+			if already := (prometheus.AlreadyRegisteredError{}); errors.As(err, &already) {
+				return nil, fmt.Errorf("syncer: metrics are registered already: give each loop a registerer of its own: %w", err)
+			}
+			return nil, fmt.Errorf("syncer: register metrics: %w", err)
+		}
+	}
+	return m, nil
+}
+
+func (m *metrics) applied(cluster string, refusal *Refusal) {
+	result := "ok"
+	if refusal != nil {
+		result = refusal.Reason
+	}
+	m.applies.WithLabelValues(cluster, result).Inc()
+}
+
+func (m *metrics) retired(cluster string) { m.retires.WithLabelValues(cluster).Inc() }
+
+func (m *metrics) wroteUpstream(what string, err error) {
+	result := "ok"
+	if err != nil {
+		result = "error"
+	}
+	m.upstream.WithLabelValues(what, result).Inc()
+}

@@ -1,0 +1,151 @@
+package syncer
+
+import (
+	"context"
+	"slices"
+
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+
+	"github.com/tmc-sdk/tmc/placement"
+	"github.com/tmc-sdk/tmc/placement/v1alpha1"
+)
+
+// assignment is where an original goes.
+type assignment struct {
+	// placement that decided; nil for a related object, which follows others.
+	placement *v1alpha1.Placement
+	// targets by cluster.
+	targets map[string]v1alpha1.Target
+	// replicas of the original on each target; nil where they are not divided.
+	replicas map[string]int32
+	// refusal says why there are no targets, where that is decided.
+	refusal *Refusal
+}
+
+// names says whether the cluster is a target in good standing.
+func (a *assignment) names(cluster string) bool {
+	t, ok := a.targets[cluster]
+	return ok && !t.Leaving
+}
+
+// leaving says whether the cluster is a target on its way out.
+func (a *assignment) leaving(cluster string) bool { return a.targets[cluster].Leaving }
+
+// clusters returns the targets in good standing, sorted.
+func (a *assignment) clusters() []string {
+	names := make([]string, 0, len(a.targets))
+	for name, t := range a.targets {
+		if !t.Leaving {
+			names = append(names, name)
+		}
+	}
+	slices.Sort(names)
+	return names
+}
+
+// place is the first of the five steps: it reads where the original goes. The
+// decision was made and recorded by the placement controller. errUnknown means
+// that there is none to act on yet.
+func (l *Loop) place(ctx context.Context, key Key, original *unstructured.Unstructured) (*assignment, error) {
+	if l.isRelated(key.Kind) {
+		return l.placeRelated(ctx, key)
+	}
+	if !l.placementsKnown(key) {
+		return nil, errUnknown
+	}
+	p := l.decisions.covering(key.namespace(), original)
+	if p == nil {
+		return nil, errUnknown
+	}
+	return assign(p, original)
+}
+
+func (l *Loop) placementsKnown(key Key) bool {
+	kind := placementKind
+	if key.Namespace == "" {
+		kind = clusterPlacementKind
+	}
+	return l.watcher.Synced(key.Workspace, kind)
+}
+
+// assign reads the decision of a Placement for one object.
+func assign(p *v1alpha1.Placement, original *unstructured.Unstructured) (*assignment, error) {
+	a := &assignment{placement: p, targets: make(map[string]v1alpha1.Target, len(p.Status.Targets))}
+	staying := make([]v1alpha1.Target, 0, len(p.Status.Targets))
+	for _, t := range p.Status.Targets {
+		a.targets[t.Cluster] = t
+		if !t.Leaving {
+			staying = append(staying, t)
+		}
+	}
+	if len(staying) == 0 {
+		placed := meta.FindStatusCondition(p.Status.Conditions, v1alpha1.ConditionPlaced)
+		if placed == nil || placed.Status != metav1.ConditionFalse {
+			if len(a.targets) == 0 {
+				return nil, errUnknown // not decided yet
+			}
+			return a, nil
+		}
+		a.refusal = &Refusal{Reason: ReasonNotPlaced, Message: "Placement " + p.Name + ": " + placed.Message}
+		return a, nil
+	}
+	if replicas, ok := replicasOf(original); ok {
+		a.replicas = placement.Divide(replicas, staying)
+	}
+	return a, nil
+}
+
+// replicasOf returns spec.replicas where the object has it.
+func replicasOf(obj *unstructured.Unstructured) (int32, bool) {
+	n, ok := number(at(obj.Object, "spec")["replicas"])
+	return int32(n), ok
+}
+
+// placeRelated sends an object wherever the objects go that mention it. A
+// mentioning object that is being deleted still counts while it is there: what
+// it needs goes last.
+func (l *Loop) placeRelated(ctx context.Context, key Key) (*assignment, error) {
+	a := &assignment{targets: map[string]v1alpha1.Target{}}
+	users, err := l.usersOf(ctx, key)
+	if err != nil {
+		return nil, err
+	}
+	for i := range users {
+		user := keyFor(key.Workspace, &users[i])
+		if !l.placementsKnown(user) {
+			return nil, errUnknown
+		}
+		p := l.decisions.covering(user.namespace(), &users[i])
+		if p == nil {
+			return nil, errUnknown
+		}
+		for _, t := range p.Status.Targets {
+			// Where the user is leaving, the object stays until the target is
+			// dropped, which is after the user's copy is gone.
+			a.targets[t.Cluster] = v1alpha1.Target{Cluster: t.Cluster}
+		}
+	}
+	return a, nil
+}
+
+// usersOf returns the originals that mention a related one, from the cache.
+func (l *Loop) usersOf(ctx context.Context, key Key) ([]unstructured.Unstructured, error) {
+	var users []unstructured.Unstructured
+	for _, kind := range l.opts.resources {
+		if _, ok := podSpecPaths[kind.Kind]; !ok {
+			continue
+		}
+		items, err := l.watcher.List(ctx, key.Workspace, kind, key.Namespace)
+		if err != nil {
+			return nil, errUnknown
+		}
+		for i := range items {
+			if slices.Contains(mentionsOf(&items[i]), mention{key.Kind.Kind, key.Name}) {
+				users = append(users, items[i])
+			}
+		}
+	}
+	return users, nil
+}

@@ -1,0 +1,81 @@
+package syncer
+
+import (
+	"errors"
+	"fmt"
+)
+
+// Conditions that the loop writes on an original, where its schema has them.
+const (
+	// ConditionSynced says whether every target holds the copy that the
+	// original asks for.
+	ConditionSynced = "Synced"
+	// ConditionHealthy says whether the copies work, by the rules of kstatus.
+	ConditionHealthy = "Healthy"
+)
+
+// Reasons of the conditions and events on an original. The set is closed.
+const (
+	// ReasonSynced: every target holds the copy.
+	ReasonSynced = "Synced"
+	// ReasonNotPlaced: no decision names a cluster; the Placement says why.
+	ReasonNotPlaced = "NotPlaced"
+	// ReasonConflict: an object that is not ours stands where a copy would go.
+	ReasonConflict = "Conflict"
+	// ReasonTransformFailed: the copy could not be rendered.
+	ReasonTransformFailed = "TransformFailed"
+	// ReasonRefused: the cluster's API server refused the copy as invalid or
+	// forbidden.
+	ReasonRefused = "Refused"
+	// ReasonClusterUnavailable: the cluster does not answer, or does not serve
+	// the kind.
+	ReasonClusterUnavailable = "ClusterUnavailable"
+	// ReasonApplyFailed: the copy could not be applied for another cause; it
+	// is tried again.
+	ReasonApplyFailed = "ApplyFailed"
+	// ReasonDeleting: the original is being deleted and copies remain.
+	ReasonDeleting = "Deleting"
+	// ReasonReleased: the original was let go though a copy may remain on a
+	// cluster that is lost.
+	ReasonReleased = "Released"
+	// ReasonHealthy: every copy is healthy.
+	ReasonHealthy = "Healthy"
+	// ReasonProgressing: a copy is on its way to health.
+	ReasonProgressing = "Progressing"
+	// ReasonDegraded: a copy has failed.
+	ReasonDegraded = "Degraded"
+	// ReasonUnknown: the health of a copy is not known.
+	ReasonUnknown = "Unknown"
+)
+
+// Refusal says that a copy is not as the original asks, why, and what to do.
+type Refusal struct {
+	// Reason from the closed set of this package.
+	Reason string
+	// Cluster that the refusal is about; empty for all.
+	Cluster string
+	// Message is a sentence for the owner of the original.
+	Message string
+	// Err is the cause; it may be nil.
+	Err error
+}
+
+// Error implements error.
+func (r *Refusal) Error() string {
+	if r.Cluster == "" {
+		return fmt.Sprintf("%s: %s", r.Reason, r.Message)
+	}
+	return fmt.Sprintf("%s on %s: %s", r.Reason, r.Cluster, r.Message)
+}
+
+// Unwrap returns the cause.
+func (r *Refusal) Unwrap() error { return r.Err }
+
+// refusalOf returns err as a Refusal, or wraps it as one.
+func refusalOf(cluster string, err error) *Refusal {
+	var refusal *Refusal
+	if errors.As(err, &refusal) {
+		return refusal
+	}
+	return &Refusal{Reason: ReasonApplyFailed, Cluster: cluster, Message: err.Error(), Err: err}
+}

@@ -1,0 +1,98 @@
+package syncer
+
+import (
+	"context"
+	"errors"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"sigs.k8s.io/controller-runtime/pkg/reconcile"
+	"sigs.k8s.io/multicluster-runtime/pkg/multicluster"
+
+	"github.com/tmc-sdk/tmc/cluster/workspaces"
+)
+
+// Reconcile brings the copies of one original to what the original and its
+// decision ask for, and the original's status to what the copies say. It never
+// calls a physical cluster: lanes do, and each asks for another Reconcile when
+// it has news.
+func (l *Loop) Reconcile(ctx context.Context, key Key) (reconcile.Result, error) {
+	original, err := l.original(ctx, key)
+	switch {
+	case errors.Is(err, errUnknown):
+		return reconcile.Result{}, nil // unknown is not gone: touch nothing
+	case err != nil:
+		return reconcile.Result{}, err
+	case original == nil:
+		return reconcile.Result{}, l.reconcileAbsent(ctx, key)
+	case original.GetDeletionTimestamp() != nil:
+		return l.reconcileDeleting(ctx, key, original)
+	}
+
+	where, err := l.place(ctx, key, original) // Place
+	if errors.Is(err, errUnknown) {
+		return reconcile.Result{}, nil // an event follows the decision
+	}
+	if err != nil {
+		return reconcile.Result{}, err
+	}
+	if original, err = l.holdOn(ctx, key, original, where); err != nil {
+		return reconcile.Result{}, err
+	}
+	if l.idle(key, original, where) {
+		return l.retireThenLetGo(ctx, key, original)
+	}
+	l.send(ctx, key, original, where) // Transform and Apply
+	l.tellRetired(ctx, key, where)
+	seen := l.observe(ctx, key, original, where)     // Observe
+	return l.report(ctx, key, original, where, seen) // Report
+}
+
+// idle says whether an original is held for copies that nothing needs any more:
+// a related object that is no longer mentioned.
+func (l *Loop) idle(key Key, original *unstructured.Unstructured, where *assignment) bool {
+	return l.isRelated(key.Kind) && len(where.targets) == 0 && l.held(key, original)
+}
+
+// original reads the original from the cache: nil where there is none, and
+// errUnknown where that can't be told.
+func (l *Loop) original(ctx context.Context, key Key) (*unstructured.Unstructured, error) {
+	obj, err := l.watcher.Get(ctx, key.Workspace, key.Kind, key.object())
+	switch {
+	case err == nil:
+		return obj, nil
+	case errors.Is(err, workspaces.ErrNotSynced), errors.Is(err, multicluster.ErrClusterNotFound):
+		return nil, errUnknown
+	case apierrors.IsNotFound(err):
+		return nil, nil
+	}
+	return nil, err
+}
+
+// send gives each lane that has something to do for the original an errand.
+func (l *Loop) send(ctx context.Context, key Key, original *unstructured.Unstructured, where *assignment) {
+	for _, lane := range l.allLanes() {
+		if todo := l.intend(ctx, lane, key, original, where); todo.action != nothing && !todo.triedBefore(lane.outcome(key)) {
+			lane.queue.Add(errand{key: key})
+		}
+	}
+}
+
+// reconcileAbsent sees to the copies of an original that is not in the cache.
+// Lanes retire them only on live proof.
+func (l *Loop) reconcileAbsent(ctx context.Context, key Key) error {
+	remain := false
+	for _, lane := range l.allLanes() {
+		copied, err := lane.copyOf(ctx, key)
+		if err == nil && copied != nil {
+			remain = true
+			lane.queue.Add(errand{key: key})
+		} else if err == nil {
+			lane.forget(key)
+		}
+	}
+	if !remain {
+		l.forget(key)
+	}
+	return nil
+}

@@ -1,0 +1,277 @@
+package syncer
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"reflect"
+	"slices"
+	"strings"
+	"time"
+
+	jsonpatch "github.com/evanphx/json-patch/v5"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/types"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/reconcile"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/tmc-sdk/tmc/transform"
+)
+
+// sighting is what the caches say of an original's copies: the fourth of the
+// five steps.
+type sighting struct {
+	// copies, one for every target in good standing.
+	copies []transform.Observed
+	// refusals, sorted by cluster.
+	refusals []*Refusal
+	// pending counts targets whose copy is on its way.
+	pending int
+}
+
+// observe reads what became of the copies.
+func (l *Loop) observe(ctx context.Context, key Key, original *unstructured.Unstructured, where *assignment) sighting {
+	var s sighting
+	if where.refusal != nil {
+		s.refusals = append(s.refusals, where.refusal)
+	}
+	snapshot := l.fleet.Snapshot()
+	for _, name := range where.clusters() {
+		seen := transform.Observed{Cluster: name}
+		if n, ok := where.replicas[name]; ok {
+			seen.Replicas = &n
+		}
+		refusal := &Refusal{Reason: ReasonClusterUnavailable, Cluster: name, Message: "the cluster does not answer; its last known status is shown"}
+		if state, ok := snapshot.Lookup(name); ok && state.Reachable {
+			refusal = nil
+		}
+		if lane := l.lane(name); lane != nil {
+			copied, err := lane.copyOf(ctx, key)
+			if err == nil && copied != nil {
+				if marks, _ := transform.ReadMarks(copied); marks.UID == original.GetUID() {
+					seen.Copy = copied
+				}
+			}
+			todo := l.intend(ctx, lane, key, original, where)
+			switch {
+			case refusal != nil:
+			case todo.refusal != nil:
+				refusal = todo.refusal
+			case lane.outcome(key).refusal != nil:
+				refusal = lane.outcome(key).refusal
+			case err != nil || todo.action != nothing || seen.Copy == nil:
+				s.pending++
+			}
+		}
+		if refusal != nil {
+			s.refusals = append(s.refusals, refusal)
+		}
+		s.copies = append(s.copies, seen)
+	}
+	return s
+}
+
+// report is the last of the five steps: one aggregated status, with the
+// conditions Synced and Healthy in the same write, and only if it changed.
+func (l *Loop) report(ctx context.Context, key Key, original *unstructured.Unstructured, where *assignment, seen sighting) (reconcile.Result, error) {
+	if l.isRelated(key.Kind) {
+		l.tellRefusals(ctx, key, original, seen)
+		return reconcile.Result{}, nil
+	}
+	if seen.pending > 0 && len(seen.refusals) == 0 {
+		return reconcile.Result{}, nil // what is on its way is news when it has arrived
+	}
+	current, _, _ := unstructured.NestedMap(original.Object, "status")
+	status, err := l.statusOf(original, current, seen)
+	if err != nil {
+		return reconcile.Result{}, err
+	}
+	if status == nil || equalStatus(current, status) {
+		return reconcile.Result{}, nil
+	}
+	r := l.record(key, original.GetUID())
+	if r.replaced == original.GetResourceVersion() {
+		return reconcile.Result{}, nil // the cache shows what was before our last write
+	}
+	if wait := l.opts.reportEvery - time.Since(r.reported); wait > 0 {
+		return reconcile.Result{RequeueAfter: wait}, nil
+	}
+	err = l.writeStatus(ctx, key, original, current, status)
+	switch {
+	case errors.Is(err, errUnknown), isGone(err):
+		return reconcile.Result{}, nil
+	case apierrors.IsConflict(err):
+		return reconcile.Result{RequeueAfter: l.opts.reportEvery}, nil
+	case err != nil:
+		return reconcile.Result{}, fmt.Errorf("write status: %w", err)
+	}
+	r = l.record(key, original.GetUID())
+	r.replaced, r.reported = original.GetResourceVersion(), time.Now()
+	l.remember(key, r)
+	l.tellRefusals(ctx, key, original, seen)
+	return reconcile.Result{}, nil
+}
+
+// statusOf computes the status that the original should have; nil for none.
+func (l *Loop) statusOf(original *unstructured.Unstructured, current map[string]any, seen sighting) (map[string]any, error) {
+	rules := l.rules.For(original.GroupVersionKind())
+	status := runtime.DeepCopyJSON(current)
+	if anyCopy(seen.copies) {
+		aggregated, err := rules.Aggregate(original, seen.copies)
+		if err != nil {
+			return nil, fmt.Errorf("aggregate status: %w", err)
+		}
+		status = aggregated
+	}
+	if !l.hasConditions(original.GroupVersionKind().GroupKind()) {
+		return status, nil
+	}
+	if status == nil {
+		status = map[string]any{}
+	}
+	now := metav1.Now()
+	synced, healthy := syncedCondition(seen), healthyCondition(seen)
+	for _, c := range []metav1.Condition{synced, healthy} {
+		transform.SetCondition(status, current, c, now)
+	}
+	return status, nil
+}
+
+func anyCopy(copies []transform.Observed) bool {
+	for _, c := range copies {
+		if c.Copy != nil {
+			return true
+		}
+	}
+	return false
+}
+
+func syncedCondition(seen sighting) metav1.Condition {
+	if len(seen.refusals) > 0 {
+		first := seen.refusals[0]
+		message := first.Message
+		if first.Cluster != "" {
+			message = first.Cluster + ": " + message
+		}
+		if more := len(seen.refusals) - 1; more > 0 {
+			message += fmt.Sprintf(" (and %d more)", more)
+		}
+		return metav1.Condition{Type: ConditionSynced, Status: metav1.ConditionFalse, Reason: first.Reason, Message: clip(message)}
+	}
+	names := make([]string, 0, len(seen.copies))
+	for _, c := range seen.copies {
+		names = append(names, c.Cluster)
+	}
+	return metav1.Condition{Type: ConditionSynced, Status: metav1.ConditionTrue, Reason: ReasonSynced, Message: clip("on " + strings.Join(names, ", "))}
+}
+
+// healthyCondition sums up the copies' health: the worst counts.
+func healthyCondition(seen sighting) metav1.Condition {
+	c := metav1.Condition{Type: ConditionHealthy, Status: metav1.ConditionTrue, Reason: ReasonHealthy, Message: "every copy is healthy"}
+	if len(seen.copies) == 0 {
+		c.Status, c.Reason, c.Message = metav1.ConditionUnknown, ReasonUnknown, "there is no copy"
+	}
+	for _, s := range seen.copies {
+		health, message := transform.HealthUnknown, "there is no copy on the cluster yet"
+		if s.Copy != nil {
+			health, message = transform.Health(s.Copy)
+		}
+		switch {
+		case health == transform.HealthDegraded && c.Reason != ReasonDegraded:
+			c.Status, c.Reason, c.Message = metav1.ConditionFalse, ReasonDegraded, s.Cluster+": "+message
+		case health == transform.HealthProgressing && c.Status == metav1.ConditionTrue:
+			c.Status, c.Reason, c.Message = metav1.ConditionFalse, ReasonProgressing, s.Cluster+": "+message
+		case health == transform.HealthUnknown && c.Status == metav1.ConditionTrue:
+			c.Status, c.Reason, c.Message = metav1.ConditionUnknown, ReasonUnknown, s.Cluster+": "+message
+		}
+	}
+	c.Message = clip(c.Message)
+	return c
+}
+
+// clip bounds what of a message goes into a status.
+func clip(s string) string {
+	const most = 1024
+	if len(s) <= most {
+		return s
+	}
+	return strings.ToValidUTF8(s[:most], "") + "..."
+}
+
+// equalStatus compares by what the server would store.
+func equalStatus(a, b map[string]any) bool {
+	return reflect.DeepEqual(a, b) || !drifted(a, b) && !drifted(b, a)
+}
+
+// writeStatus patches what differs, on the very object that was read.
+func (l *Loop) writeStatus(ctx context.Context, key Key, original *unstructured.Unstructured, current, status map[string]any) error {
+	ws, err := l.workspace(ctx, key.Workspace)
+	if err != nil {
+		return err
+	}
+	before, err := json.Marshal(map[string]any{"status": current})
+	if err != nil {
+		return err
+	}
+	after, err := json.Marshal(map[string]any{"status": status})
+	if err != nil {
+		return err
+	}
+	diff, err := jsonpatch.CreateMergePatch(before, after)
+	if err != nil {
+		return err
+	}
+	patch := map[string]any{}
+	if err := json.Unmarshal(diff, &patch); err != nil {
+		return err
+	}
+	patch["metadata"] = map[string]any{"uid": original.GetUID(), "resourceVersion": original.GetResourceVersion()}
+	data, err := json.Marshal(patch)
+	if err != nil {
+		return err
+	}
+	err = ws.Status().Patch(ctx, original.DeepCopy(), client.RawPatch(types.MergePatchType, data), client.FieldOwner(l.manager))
+	l.metrics.wroteUpstream("status", err)
+	return err
+}
+
+// tellRefusals tells the owner of refusals by events where no condition can.
+func (l *Loop) tellRefusals(ctx context.Context, key Key, original *unstructured.Unstructured, seen sighting) {
+	r := l.record(key, original.GetUID())
+	var told []string
+	for _, refusal := range seen.refusals {
+		if refusal.Reason == ReasonClusterUnavailable {
+			continue // an outage is the platform's business; the condition says so
+		}
+		id := refusal.Cluster + "/" + refusal.Reason
+		told = append(told, id)
+		if !slices.Contains(r.told, id) {
+			l.tell(ctx, key, original, refusal)
+		}
+	}
+	if !reflect.DeepEqual(told, r.told) {
+		r.told = told
+		l.remember(key, r)
+	}
+}
+
+// tell writes an event next to the original. That it can't be written harms
+// nothing.
+func (l *Loop) tell(ctx context.Context, key Key, original *unstructured.Unstructured, refusal *Refusal) {
+	cl, err := l.provider.Get(ctx, key.Workspace)
+	if err != nil {
+		return
+	}
+	kind := corev1.EventTypeWarning
+	note := refusal.Message
+	if refusal.Cluster != "" {
+		note = refusal.Cluster + ": " + note
+	}
+	cl.GetEventRecorder("tmc-sync").Eventf(original, nil, kind, refusal.Reason, "Sync", "%s", clip(note))
+}

@@ -1,0 +1,86 @@
+package syncer
+
+import (
+	"context"
+	"errors"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/types"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/tmc-sdk/tmc/transform"
+)
+
+// retire deletes the copy of an original, on live proof alone: the copy is read
+// from the cluster and the original, or its decision, from its workspace. The
+// original is what the cache shows of it; nil where it shows none.
+func (l *lane) retire(ctx context.Context, key Key, original *unstructured.Unstructured) (again bool) {
+	copied, err := l.liveCopy(ctx, key)
+	if err != nil {
+		return l.retireFailed(key, err)
+	}
+	if copied == nil {
+		var uid types.UID
+		if original != nil {
+			uid = original.GetUID()
+		}
+		l.record(key, outcome{gone: uid})
+		l.loop.enqueue(key, false)
+		l.queueTidy(key)
+		return false
+	}
+	marks, _ := transform.ReadMarks(copied)
+	switch proven, err := l.loop.mayRetire(ctx, l, key, marks.UID); {
+	case errors.Is(err, errUnknown):
+		return true // later, when it may be known
+	case err != nil:
+		return l.retireFailed(key, err)
+	case !proven:
+		return false
+	}
+	if copied.GetDeletionTimestamp() == nil {
+		uid := copied.GetUID()
+		err := l.live.Delete(ctx, copied, client.Preconditions{UID: &uid}, client.PropagationPolicy(metav1.DeletePropagationBackground))
+		if err != nil && !apierrors.IsNotFound(err) {
+			return l.retireFailed(key, err)
+		}
+		l.loop.metrics.retired(l.name)
+		l.logger.V(1).Info("Copy retired", "key", key.String(), "uid", uid)
+	}
+	// The watch tells when it is gone. Should the watch miss it, look again.
+	return true
+}
+
+func (l *lane) retireFailed(key Key, err error) bool {
+	o := l.outcome(key)
+	o.refusal = l.classify(err)
+	l.record(key, o)
+	l.loop.enqueue(key, false)
+	return true
+}
+
+// liveCopy reads the copy of an original from the cluster: nil where there is
+// none, or what stands there is not ours.
+func (l *lane) liveCopy(ctx context.Context, key Key) (*unstructured.Unstructured, error) {
+	obj := &unstructured.Unstructured{}
+	obj.SetGroupVersionKind(key.Kind)
+	if err := l.live.Get(ctx, l.loop.locate(key), obj); err != nil {
+		if isGone(err) {
+			return nil, nil
+		}
+		return nil, err
+	}
+	marks, ok := transform.ReadMarks(obj)
+	if !ok || marks.Installation != l.loop.installation || keyOf(key.Kind, marks.Origin) != key {
+		return nil, nil
+	}
+	return obj, nil
+}
+
+// isGone says whether an error proves that an object is not there. That an API
+// is not served, or a proxy answers 404, proves nothing.
+func isGone(err error) bool {
+	return apierrors.IsNotFound(err) && !apierrors.HasStatusCause(err, metav1.CauseTypeUnexpectedServerResponse)
+}

@@ -1,0 +1,318 @@
+package syncer_test
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"net/http"
+	"os"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/go-logr/logr"
+	"github.com/go-logr/logr/testr"
+	"github.com/stretchr/testify/require"
+	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/client-go/rest"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/log"
+	"sigs.k8s.io/controller-runtime/pkg/manager"
+	metricsserver "sigs.k8s.io/controller-runtime/pkg/metrics/server"
+	mcmanager "sigs.k8s.io/multicluster-runtime/pkg/manager"
+
+	kcpapisv1alpha1 "github.com/kcp-dev/sdk/apis/apis/v1alpha1"
+	kcpapisv1alpha2 "github.com/kcp-dev/sdk/apis/apis/v1alpha2"
+
+	tmccluster "github.com/tmc-sdk/tmc/cluster"
+	"github.com/tmc-sdk/tmc/cluster/workspaces"
+	tmcenvtest "github.com/tmc-sdk/tmc/envtest"
+	"github.com/tmc-sdk/tmc/placement/v1alpha1"
+	syncer "github.com/tmc-sdk/tmc/sync"
+	"github.com/tmc-sdk/tmc/transform"
+)
+
+var (
+	deploymentKind = schema.GroupVersionKind{Group: "apps", Version: "v1", Kind: "Deployment"}
+	configMapKind  = schema.GroupVersionKind{Version: "v1", Kind: "ConfigMap"}
+	secretKind     = schema.GroupVersionKind{Version: "v1", Kind: "Secret"}
+	fieldKind      = schema.GroupVersionKind{Group: "example.org", Version: "v1", Kind: "Field"} // cluster-scoped
+	namespaceKind  = schema.GroupVersionKind{Version: "v1", Kind: "Namespace"}
+	placementKind  = v1alpha1.GroupVersion.WithKind("Placement")
+)
+
+// servers are shared by the tests of the package: one kcp, and physical
+// clusters without controllers, so that a test decides what a copy's status is.
+var servers struct {
+	kcp      *tmcenvtest.KCP
+	clusters []*tmcenvtest.Cluster
+}
+
+func TestMain(m *testing.M) { os.Exit(run(m)) }
+
+func run(m *testing.M) int {
+	flag.Parse()
+	log.SetLogger(logr.Discard())
+	if testing.Short() {
+		return m.Run() // the tests that need servers skip themselves
+	}
+	ctx := context.Background()
+	started := make(chan error, 1)
+	go func() {
+		var err error
+		servers.kcp, err = tmcenvtest.StartKCP(ctx)
+		started <- err
+	}()
+	clusters, err := tmcenvtest.StartClusters(ctx, tmcenvtest.Spec("east"), tmcenvtest.Spec("west"), tmcenvtest.Spec("north"))
+	servers.clusters = clusters
+	if kcpErr := <-started; err == nil {
+		err = kcpErr
+	}
+	defer func() {
+		for _, c := range servers.clusters {
+			_ = c.Close()
+		}
+		if servers.kcp != nil {
+			_ = servers.kcp.Close()
+		}
+	}()
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	for _, c := range clusters {
+		if err := installField(ctx, c); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			return 1
+		}
+	}
+	return m.Run()
+}
+
+// installField serves the cluster-scoped kind of the tests on a cluster.
+func installField(ctx context.Context, c *tmcenvtest.Cluster) error {
+	cl, err := c.Client()
+	if err != nil {
+		return err
+	}
+	anything := apiextensionsv1.JSONSchemaProps{Type: "object", XPreserveUnknownFields: new(true)}
+	crd := &unstructured.Unstructured{}
+	typed := &apiextensionsv1.CustomResourceDefinition{
+		ObjectMeta: metav1.ObjectMeta{Name: "fields.example.org"},
+		Spec: apiextensionsv1.CustomResourceDefinitionSpec{
+			Group: fieldKind.Group, Scope: apiextensionsv1.ClusterScoped,
+			Names: apiextensionsv1.CustomResourceDefinitionNames{Plural: "fields", Singular: "field", Kind: "Field", ListKind: "FieldList"},
+			Versions: []apiextensionsv1.CustomResourceDefinitionVersion{{
+				Name: "v1", Served: true, Storage: true,
+				Schema:       &apiextensionsv1.CustomResourceValidation{OpenAPIV3Schema: &apiextensionsv1.JSONSchemaProps{Type: "object", Properties: map[string]apiextensionsv1.JSONSchemaProps{"spec": anything, "status": anything}}},
+				Subresources: &apiextensionsv1.CustomResourceSubresources{Status: &apiextensionsv1.CustomResourceSubresourceStatus{}},
+			}},
+		},
+	}
+	crd.Object = toMap(typed)
+	crd.SetGroupVersionKind(apiextensionsv1.SchemeGroupVersion.WithKind("CustomResourceDefinition"))
+	return cl.Create(ctx, crd)
+}
+
+// world is what one test works in: an export of its own with tenants that bind
+// it, the shared clusters, and a loop.
+type world struct {
+	t        *testing.T
+	platform tmcenvtest.Workspace
+	tenants  []tmcenvtest.Workspace
+	export   string
+	id       string // of the installation
+	fleet    *tmccluster.Fleet
+	upstream counter // of writes to workspaces by the loop
+	physical counter // of writes to clusters by the loop
+	loop     *loop
+}
+
+// loop is a running controller.
+type loop struct {
+	*syncer.Loop
+	stop context.CancelFunc
+	done chan struct{}
+}
+
+// counter counts the requests that write.
+type counter struct {
+	n   atomic.Int64
+	mu  sync.Mutex
+	log []string
+}
+
+func (c *counter) wrap(next http.RoundTripper) http.RoundTripper { return counting{c, next} }
+
+type counting struct {
+	c    *counter
+	next http.RoundTripper
+}
+
+func (c counting) RoundTrip(r *http.Request) (*http.Response, error) {
+	if r.Method != http.MethodGet && r.Method != http.MethodHead && !strings.Contains(r.URL.Path, "/events") {
+		c.c.n.Add(1)
+		c.c.mu.Lock()
+		c.c.log = append(c.c.log, r.Method+" "+r.URL.Path)
+		c.c.mu.Unlock()
+	}
+	return c.next.RoundTrip(r)
+}
+
+func (c *counter) String() string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return strings.Join(c.log, "\n")
+}
+
+func (c *counter) reset() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.log = nil
+	c.n.Store(0)
+}
+
+var worlds atomic.Int32
+
+// quickProbe finds a lost cluster within a second.
+var quickProbe = tmccluster.ProbePolicy{Interval: 200 * time.Millisecond, Timeout: time.Second, FailureThreshold: 2, SuccessThreshold: 1}
+
+// newWorld makes an export and tenants for a test, and starts no loop.
+func newWorld(t *testing.T, tenants int) *world {
+	t.Helper()
+	if testing.Short() {
+		t.Skip("needs real servers")
+	}
+	n := worlds.Add(1)
+	w := &world{t: t, export: "tmc", id: fmt.Sprintf("test-%d", n)}
+	names := []string{fmt.Sprintf("platform-%d", n)}
+	for i := range tenants {
+		names = append(names, fmt.Sprintf("tenant-%d-%d", n, i))
+	}
+	tree, err := servers.kcp.CreateTree(t.Context(), names...)
+	require.NoError(t, err)
+	w.platform, w.tenants = tree[0], tree[1:]
+	require.NoError(t, servers.kcp.Export(t.Context(), w.platform.Path, w.apiExport()))
+	for _, tenant := range w.tenants {
+		require.NoError(t, servers.kcp.Bind(t.Context(), tenant.Path, w.platform.Path, w.export))
+	}
+	w.fleet = w.startFleet()
+	return w
+}
+
+// apiExport exports placements, deployments and a cluster-scoped kind.
+func (w *world) apiExport() tmcenvtest.APIExport {
+	deployments, err := tmcenvtest.Schema(deploymentKind, "deployments")
+	require.NoError(w.t, err)
+	fields, err := tmcenvtest.Schema(fieldKind, "fields")
+	require.NoError(w.t, err)
+	fields.Spec.Scope = apiextensionsv1.ClusterScoped
+	schemas := []*kcpapisv1alpha1.APIResourceSchema{deployments, fields}
+	crds, err := v1alpha1.CRDs()
+	require.NoError(w.t, err)
+	for _, crd := range crds {
+		s, err := kcpapisv1alpha1.CRDToAPIResourceSchema(crd, "v1")
+		require.NoError(w.t, err)
+		schemas = append(schemas, s)
+	}
+	return tmcenvtest.APIExport{Name: w.export, Schemas: schemas, Claims: []kcpapisv1alpha2.PermissionClaim{
+		tmcenvtest.Claim("", "configmaps"), tmcenvtest.Claim("", "secrets"), tmcenvtest.Claim("", "events"),
+	}}
+}
+
+func (w *world) startFleet() *tmccluster.Fleet {
+	regs := make([]tmccluster.Registration, 0, len(servers.clusters))
+	for _, c := range servers.clusters {
+		cfg := rest.CopyConfig(c.Config())
+		cfg.Wrap(w.physical.wrap)
+		regs = append(regs, tmccluster.Registration{Name: c.Name(), Config: cfg})
+	}
+	fleet, err := tmccluster.NewFleet(tmccluster.WithSource(tmccluster.Static(regs...)), tmccluster.WithProbe(quickProbe))
+	require.NoError(w.t, err)
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan struct{})
+	go func() { defer close(done); _ = fleet.Start(ctx) }()
+	w.t.Cleanup(func() { cancel(); <-done })
+	return fleet
+}
+
+// start runs a loop until the test ends or stopLoop is called.
+func (w *world) start(opts ...syncer.Option) *loop {
+	w.t.Helper()
+	cfg := rest.CopyConfig(servers.kcp.Config(w.platform.Path))
+	cfg.QPS = -1
+	cfg.Wrap(w.upstream.wrap)
+	provider, err := workspaces.NewProvider(cfg, w.export, workspaces.Options{Retry: 200 * time.Millisecond})
+	require.NoError(w.t, err)
+	logger := logr.Discard()
+	if os.Getenv("TMC_TEST_LOG") != "" {
+		logger = testr.NewWithOptions(w.t, testr.Options{Verbosity: 1})
+	}
+	mgr, err := mcmanager.New(cfg, provider, manager.Options{
+		Metrics: metricsserver.Options{BindAddress: "0"}, Logger: logger,
+	})
+	require.NoError(w.t, err)
+	pipeline, err := transform.NewPipeline(w.id)
+	require.NoError(w.t, err)
+	opts = append([]syncer.Option{
+		syncer.Resources(deploymentKind, fieldKind), syncer.Related(configMapKind, secretKind), syncer.ReportEvery(50 * time.Millisecond),
+	}, opts...)
+	l, err := syncer.New(mgr, w.fleet, pipeline, opts...)
+	require.NoError(w.t, err)
+	ctx, cancel := context.WithCancel(context.Background())
+	w.loop = &loop{Loop: l, stop: cancel, done: make(chan struct{})}
+	go func(done chan struct{}) {
+		defer close(done)
+		if err := mgr.Start(ctx); err != nil {
+			w.t.Errorf("manager: %v", err)
+		}
+	}(w.loop.done)
+	w.t.Cleanup(w.stopLoop)
+	return w.loop
+}
+
+func (w *world) stopLoop() {
+	w.loop.stop()
+	<-w.loop.done
+}
+
+// tenant returns a client for a tenant's workspace, as the tenant's admin.
+func (w *world) tenant(i int) client.Client {
+	w.t.Helper()
+	c, err := servers.kcp.Client(w.tenants[i].Path)
+	require.NoError(w.t, err)
+	return c
+}
+
+// cluster returns a client for a physical cluster, as its admin.
+func (w *world) cluster(name string) client.Client {
+	w.t.Helper()
+	for _, c := range servers.clusters {
+		if c.Name() == name {
+			cl, err := c.Client()
+			require.NoError(w.t, err)
+			return cl
+		}
+	}
+	w.t.Fatalf("no cluster %q", name)
+	return nil
+}
+
+// eventually polls until check returns nil.
+func eventually(t *testing.T, what string, check func() error) {
+	t.Helper()
+	deadline := time.Now().Add(30 * time.Second)
+	var err error
+	for time.Now().Before(deadline) {
+		if err = check(); err == nil {
+			return
+		}
+		time.Sleep(20 * time.Millisecond)
+	}
+	t.Fatalf("%s: %v", what, err)
+}
