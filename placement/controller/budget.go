@@ -1,0 +1,187 @@
+package controller
+
+import (
+	"context"
+	"maps"
+	"slices"
+	"sync"
+	"time"
+
+	"golang.org/x/time/rate"
+	corev1 "k8s.io/api/core/v1"
+
+	"github.com/tmc-sdk/tmc/cluster"
+	clusterv1alpha1 "github.com/tmc-sdk/tmc/cluster/v1alpha1"
+)
+
+// BudgetOptions bound what a Budget allows. The zero value bounds no rate and
+// protects against partial outages.
+type BudgetOptions struct {
+	// PerMinute bounds the moves over all workspaces; zero for no bound.
+	PerMinute float64
+	// PerWorkspace bounds the moves per minute of one workspace.
+	PerWorkspace float64
+	// PerRegion bounds the moves per minute off the clusters of one region.
+	PerRegion float64
+	// Burst is the number of moves that may happen at once after a quiet
+	// time. Default: half a minute's worth, at least one.
+	Burst int
+	// MaxLostShare of the fleet, above 0 to 1. When at least three clusters
+	// and this share of the fleet seem lost, or all of it, nothing is moved
+	// off lost clusters. Default 0.55, as the node lifecycle controller has
+	// it; 1 or more leaves only the case that all are lost.
+	MaxLostShare float64
+}
+
+const (
+	defaultMaxLostShare = 0.55
+	minLostClusters     = 3
+	outageRetry         = 10 * time.Second
+	maxRetry            = 30 * time.Second
+	// maxBuckets is the number of workspaces from which on full buckets are
+	// forgotten; a new one is full too.
+	maxBuckets = 1024
+)
+
+// Budget is a Limiter of token buckets, with protection against partial
+// outages. Moves that the owner of a Placement asked for count for the
+// workspace alone. The state is in memory: a restart fills the buckets.
+type Budget struct {
+	opts BudgetOptions
+
+	mu         sync.Mutex
+	global     *rate.Limiter
+	workspaces map[string]*rate.Limiter
+	regions    map[string]*rate.Limiter
+	// refused remembers who waits, to spread the retries.
+	refused map[Key]time.Time
+}
+
+var _ Limiter = (*Budget)(nil)
+
+// NewBudget returns a budget with full buckets.
+func NewBudget(opts BudgetOptions) *Budget {
+	if opts.MaxLostShare <= 0 {
+		opts.MaxLostShare = defaultMaxLostShare
+	}
+	b := &Budget{opts: opts, workspaces: map[string]*rate.Limiter{}, regions: map[string]*rate.Limiter{}, refused: map[Key]time.Time{}}
+	b.global = b.bucket(opts.PerMinute)
+	return b
+}
+
+// Name implements Limiter.
+func (*Budget) Name() string { return "Budget" }
+
+// Limit implements Limiter.
+func (b *Budget) Limit(_ context.Context, moves *Moves) Verdict {
+	if moves.any(CauseLost) && b.outage(moves.Fleet) {
+		return Verdict{Reason: ReasonPartialOutage, RetryAfter: outageRetry}
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	key := Key{Workspace: moves.Workspace, NamespacedName: moves.Placement}
+	wait := b.take(moves)
+	if wait == 0 {
+		delete(b.refused, key)
+		return Verdict{}
+	}
+	b.refused[key] = moves.Now
+	return Verdict{Reason: ReasonOverBudget, RetryAfter: b.retryAfter(wait, moves.Now)}
+}
+
+// take takes a token per move from every bucket it counts in, or none and
+// returns how long it takes until there are enough. More moves than a bucket
+// holds take it whole.
+func (b *Budget) take(moves *Moves) time.Duration {
+	need := map[*rate.Limiter]int{}
+	for _, m := range moves.Moves {
+		need[b.named(b.workspaces, string(moves.Workspace), b.opts.PerWorkspace, moves.Now)]++
+		if m.Cause == CauseRequested {
+			continue // a tenant must not use up what failures need
+		}
+		need[b.global]++
+		if m.Region != "" {
+			need[b.named(b.regions, m.Region, b.opts.PerRegion, moves.Now)]++
+		}
+	}
+	delete(need, nil)
+	taken := make([]*rate.Reservation, 0, len(need))
+	var wait time.Duration
+	for bucket, n := range need {
+		r := bucket.ReserveN(moves.Now, min(n, bucket.Burst()))
+		taken = append(taken, r)
+		wait = max(wait, r.DelayFrom(moves.Now))
+	}
+	if wait > 0 {
+		for _, r := range taken {
+			r.CancelAt(moves.Now)
+		}
+	}
+	return wait
+}
+
+// retryAfter spreads those who wait, so that they do not all ask for each
+// token.
+func (b *Budget) retryAfter(wait time.Duration, now time.Time) time.Duration {
+	for key, at := range b.refused {
+		if now.Sub(at) > 2*maxRetry {
+			delete(b.refused, key)
+		}
+	}
+	return min(max(wait, wait*time.Duration(len(b.refused))/2), max(wait, maxRetry))
+}
+
+func (b *Budget) named(buckets map[string]*rate.Limiter, name string, perMinute float64, now time.Time) *rate.Limiter {
+	if perMinute <= 0 {
+		return nil
+	}
+	bucket, ok := buckets[name]
+	if !ok {
+		if len(buckets) >= maxBuckets {
+			maps.DeleteFunc(buckets, func(_ string, old *rate.Limiter) bool { return old.TokensAt(now) >= float64(old.Burst()) })
+		}
+		bucket = b.bucket(perMinute)
+		buckets[name] = bucket
+	}
+	return bucket
+}
+
+func (b *Budget) bucket(perMinute float64) *rate.Limiter {
+	if perMinute <= 0 {
+		return nil
+	}
+	burst := b.opts.Burst
+	if burst <= 0 {
+		burst = max(1, int(perMinute/2))
+	}
+	return rate.NewLimiter(rate.Limit(perMinute/60), burst)
+}
+
+// outage says whether so much of the fleet seems lost that nothing should be
+// moved for it.
+func (b *Budget) outage(fleet *cluster.Snapshot) bool {
+	lost := 0
+	for state := range fleet.All() {
+		if isLost(state) {
+			lost++
+		}
+	}
+	all := fleet.Len()
+	return lost > 0 && (lost == all || lost >= minLostClusters && float64(lost)/float64(all) >= b.opts.MaxLostShare)
+}
+
+// isLost says whether a cluster does not answer.
+func isLost(state *cluster.State) bool {
+	return !state.UnreachableSince.IsZero() || slices.ContainsFunc(state.Taints, func(t clusterv1alpha1.Taint) bool {
+		return t.Key == clusterv1alpha1.TaintUnreachable && t.Effect == corev1.TaintEffectNoExecute
+	})
+}
+
+func (m *Moves) any(cause Cause) bool {
+	for _, move := range m.Moves {
+		if move.Cause == cause {
+			return true
+		}
+	}
+	return false
+}
