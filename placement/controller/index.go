@@ -1,0 +1,132 @@
+package controller
+
+import (
+	"cmp"
+	"slices"
+	"sync"
+
+	"sigs.k8s.io/multicluster-runtime/pkg/multicluster"
+)
+
+// interest is what a Placement has to do with the fleet: which changes of
+// which clusters can change its decision.
+type interest struct {
+	// clusters that the decision names, sorted; those leaving included.
+	clusters []string
+	// waiting says that the decision would take another cluster if one fitted:
+	// it is incomplete, or asks for as many as there are.
+	waiting bool
+	// properties says that properties or the version of a cluster can rule it
+	// out.
+	properties bool
+}
+
+// index finds the Placements that a change of the fleet can affect. It holds
+// nothing that is not also in the Placements, and is rebuilt from them.
+type index struct {
+	mu        sync.RWMutex
+	interests map[Key]interest
+	byCluster map[string]map[Key]struct{}
+	waiting   map[Key]struct{}
+}
+
+func newIndex() *index {
+	return &index{
+		interests: map[Key]interest{},
+		byCluster: map[string]map[Key]struct{}{},
+		waiting:   map[Key]struct{}{},
+	}
+}
+
+// set records the interest of a Placement.
+func (x *index) set(k Key, now interest) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	if old, ok := x.interests[k]; ok && old.waiting == now.waiting && old.properties == now.properties && slices.Equal(old.clusters, now.clusters) {
+		return
+	}
+	x.dropLocked(k)
+	x.interests[k] = now
+	for _, name := range now.clusters {
+		keys := x.byCluster[name]
+		if keys == nil {
+			keys = map[Key]struct{}{}
+			x.byCluster[name] = keys
+		}
+		keys[k] = struct{}{}
+	}
+	if now.waiting {
+		x.waiting[k] = struct{}{}
+	}
+}
+
+// drop forgets a Placement.
+func (x *index) drop(k Key) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	x.dropLocked(k)
+}
+
+// dropWorkspace forgets the Placements of a workspace.
+func (x *index) dropWorkspace(name multicluster.ClusterName) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	for k := range x.interests {
+		if k.Workspace == name {
+			x.dropLocked(k)
+		}
+	}
+}
+
+func (x *index) dropLocked(k Key) {
+	for _, name := range x.interests[k].clusters {
+		delete(x.byCluster[name], k)
+		if len(x.byCluster[name]) == 0 {
+			delete(x.byCluster, name)
+		}
+	}
+	delete(x.waiting, k)
+	delete(x.interests, k)
+}
+
+// affected returns the Placements that the changes of clusters can affect,
+// sorted, each once.
+func (x *index) affected(changes map[string]effect) []Key {
+	x.mu.RLock()
+	defer x.mu.RUnlock()
+	set := map[Key]struct{}{}
+	waiting := false
+	for name, e := range changes {
+		waiting = waiting || e.has(wakesWaiting)
+		if !e.has(wakesNamed) && !e.has(wakesCurious) {
+			continue
+		}
+		for k := range x.byCluster[name] {
+			if e.has(wakesNamed) || x.interests[k].properties {
+				set[k] = struct{}{}
+			}
+		}
+	}
+	if waiting {
+		for k := range x.waiting {
+			set[k] = struct{}{}
+		}
+	}
+	keys := make([]Key, 0, len(set))
+	for k := range set {
+		keys = append(keys, k)
+	}
+	slices.SortFunc(keys, compareKeys)
+	return keys
+}
+
+// counts returns the number of Placements, and of those that wait.
+func (x *index) counts() (all, waiting int) {
+	x.mu.RLock()
+	defer x.mu.RUnlock()
+	return len(x.interests), len(x.waiting)
+}
+
+func compareKeys(a, b Key) int {
+	return cmp.Or(cmp.Compare(a.Workspace, b.Workspace), cmp.Compare(a.Namespace, b.Namespace), cmp.Compare(a.Name, b.Name))
+}
