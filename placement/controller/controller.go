@@ -1,0 +1,219 @@
+package controller
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/go-logr/logr"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/client-go/util/workqueue"
+	crcluster "sigs.k8s.io/controller-runtime/pkg/cluster"
+	crcontroller "sigs.k8s.io/controller-runtime/pkg/controller"
+	"sigs.k8s.io/controller-runtime/pkg/controller/priorityqueue"
+	"sigs.k8s.io/controller-runtime/pkg/handler"
+	"sigs.k8s.io/controller-runtime/pkg/log"
+	"sigs.k8s.io/controller-runtime/pkg/source"
+	mcmanager "sigs.k8s.io/multicluster-runtime/pkg/manager"
+	"sigs.k8s.io/multicluster-runtime/pkg/multicluster"
+
+	"github.com/tmc-sdk/tmc/cluster"
+	"github.com/tmc-sdk/tmc/cluster/workspaces"
+	"github.com/tmc-sdk/tmc/placement"
+)
+
+// Engine decides. It is a pure function of the request and the fleet.
+// *placement.Engine is one.
+type Engine interface {
+	// Place decides where the work of a request goes.
+	Place(ctx context.Context, r *placement.Request, fleet *cluster.Snapshot) (*placement.Decision, error)
+}
+
+// Controller decides where the work of all workspaces goes and records it in
+// Placements. Make one with New.
+type Controller struct {
+	fleet    Fleet
+	engine   Engine
+	provider multicluster.Provider
+	opts     options
+	metrics  *metrics
+	logger   logr.Logger
+	born     time.Time
+
+	watcher    *workspaces.Watcher
+	controller crcontroller.TypedController[Key]
+	queue      workqueue.TypedRateLimitingInterface[Key] // set before started is closed
+	started    chan struct{}
+	stopped    chan struct{}
+	stop       func()
+
+	gate   *gate
+	index  *index
+	memo   *memo
+	recent *recent
+	pulse  *pulse
+}
+
+var _ mcmanager.Runnable = (*Controller)(nil)
+
+// New returns a controller and adds it to the manager, with which it starts
+// and stops; where the manager elects a leader, only the leader decides.
+func New(mgr mcmanager.Manager, fleet Fleet, engine Engine, opts ...Option) (*Controller, error) {
+	if mgr == nil || mgr.GetProvider() == nil {
+		return nil, errors.New("placement controller: the manager has no multicluster provider: pass one of the workspaces to mcmanager.New")
+	}
+	if fleet == nil || engine == nil {
+		return nil, errors.New("placement controller: fleet and engine are needed")
+	}
+	o := defaultOptions()
+	for _, opt := range opts {
+		opt(&o)
+	}
+	if err := o.validate(); err != nil {
+		return nil, err
+	}
+	stopped := make(chan struct{})
+	c := &Controller{
+		fleet: fleet, engine: engine, provider: mgr.GetProvider(), opts: o,
+		logger:  mgr.GetLogger().WithName("placement"),
+		born:    o.now(),
+		started: make(chan struct{}), stopped: stopped, stop: sync.OnceFunc(func() { close(stopped) }),
+		gate: newGate(), index: newIndex(), memo: newMemo(), recent: newRecent(), pulse: newPulse(),
+	}
+	var err error
+	if c.metrics, err = newMetrics(o.registerer, c.index); err != nil {
+		return nil, err
+	}
+	c.watcher = workspaces.NewWatcher(c.provider, c.kinds(), c.observe)
+	if err := c.build(); err != nil {
+		return nil, fmt.Errorf("placement controller: build controller: %w", err)
+	}
+	if n, ok := o.copies.(CopiesNotifier); ok {
+		n.NotifyRetired(func(workspace multicluster.ClusterName, name types.NamespacedName, _ string) {
+			c.enqueue(false, Key{Workspace: workspace, NamespacedName: name})
+		})
+	}
+	if err := mgr.Add(c); err != nil {
+		return nil, fmt.Errorf("placement controller: add to manager: %w", err)
+	}
+	return c, nil
+}
+
+// maxBackoff bounds the pause between two tries of a Placement that fails.
+const maxBackoff = 2 * time.Minute
+
+func (c *Controller) build() (err error) {
+	c.controller, err = crcontroller.NewTypedUnmanaged("tmc-placement", crcontroller.TypedOptions[Key]{
+		Reconciler:              c,
+		MaxConcurrentReconciles: c.opts.workers,
+		SkipNameValidation:      new(true),
+		Logger:                  c.logger,
+		LogConstructor:          c.logFor,
+		UsePriorityQueue:        new(true),
+		RateLimiter:             workqueue.NewTypedItemExponentialFailureRateLimiter[Key](50*time.Millisecond, maxBackoff),
+	})
+	if err != nil {
+		return err
+	}
+	return c.controller.Watch(source.TypedFunc[Key](func(_ context.Context, q workqueue.TypedRateLimitingInterface[Key]) error {
+		c.queue = q
+		close(c.started)
+		return nil
+	}))
+}
+
+// kinds returns the kinds to watch.
+func (c *Controller) kinds() []schema.GroupVersionKind {
+	return slices.Concat([]schema.GroupVersionKind{placementKind, clusterPlacementKind}, c.opts.resources)
+}
+
+// NeedLeaderElection says that one replica decides.
+func (*Controller) NeedLeaderElection() bool { return true }
+
+// Start runs the controller until ctx ends. The manager calls it.
+func (c *Controller) Start(ctx context.Context) error {
+	defer c.stop()
+	ctx = log.IntoContext(ctx, c.logger)
+	if !c.fleet.WaitForSync(ctx) {
+		return nil
+	}
+	cancel := c.fleet.Subscribe(c.pulse.note)
+	defer cancel()
+	var wg sync.WaitGroup
+	defer wg.Wait()
+	wg.Go(func() {
+		c.pulse.run(ctx, c.opts.pulse, func(changes map[string]effect) { c.enqueue(false, c.index.affected(changes)...) })
+	})
+	return c.controller.Start(ctx)
+}
+
+// Engage begins to decide for a workspace, until ctx ends. The manager calls
+// it.
+func (c *Controller) Engage(ctx context.Context, name multicluster.ClusterName, cl crcluster.Cluster) error {
+	r := c.gate.enter(name)
+	context.AfterFunc(ctx, func() {
+		if c.gate.leave(name, r) {
+			c.index.dropWorkspace(name)
+			c.memo.dropWorkspace(name)
+			c.recent.dropWorkspace(name)
+		}
+	})
+	go c.awaitKnown(ctx, name, r)
+	return c.watcher.Engage(ctx, name, cl)
+}
+
+// awaitKnown opens the gate of a workspace once its objects are known. A kind
+// that can't be listed, as one that the export lacks, holds the others up for
+// a while only; what is decided without it stays as it is where it can.
+func (c *Controller) awaitKnown(ctx context.Context, name multicluster.ClusterName, r *room) {
+	deadline := time.NewTimer(c.opts.knownAfter)
+	defer deadline.Stop()
+	tick := time.NewTicker(50 * time.Millisecond)
+	defer tick.Stop()
+	for late := false; !late; {
+		unknown := slices.DeleteFunc(c.kinds(), func(kind schema.GroupVersionKind) bool { return c.watcher.Synced(name, kind) })
+		if len(unknown) == 0 {
+			break
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		case <-deadline.C:
+			late = true
+			c.logger.Info("Deciding without kinds that can't be listed yet; export them or leave them out of Resources", "workspace", name, "kinds", unknown)
+		}
+	}
+	c.enqueue(true, c.gate.unlock(r)...)
+}
+
+// enqueue asks for Placements to be decided; bulk puts them behind what
+// changes now.
+func (c *Controller) enqueue(bulk bool, keys ...Key) {
+	if len(keys) == 0 {
+		return
+	}
+	select {
+	case <-c.started:
+	case <-c.stopped:
+		return
+	}
+	if q, ok := c.queue.(priorityqueue.PriorityQueue[Key]); ok && bulk {
+		q.AddWithOpts(priorityqueue.AddOpts{Priority: new(handler.LowPriority)}, keys...)
+		return
+	}
+	for _, k := range keys {
+		c.queue.Add(k)
+	}
+}
+
+func (c *Controller) logFor(key *Key) logr.Logger {
+	if key == nil {
+		return c.logger
+	}
+	return c.logger.WithValues("workspace", key.Workspace, "kind", key.kind().Kind, "namespace", key.Namespace, "name", key.Name)
+}

@@ -1,0 +1,51 @@
+package controller_test
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/tmc-sdk/tmc/envtest"
+)
+
+// All tests of this package share one kcp: each has workspaces of its own.
+var shared struct {
+	sync.Once
+	kcp *envtest.KCP
+	err error
+}
+
+func TestMain(m *testing.M) {
+	code := m.Run()
+	if shared.kcp != nil {
+		if err := shared.kcp.Close(); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			code = max(code, 1)
+		}
+	}
+	os.Exit(code)
+}
+
+func sharedKCP(t *testing.T) *envtest.KCP {
+	t.Helper()
+	if testing.Short() {
+		t.Skip("needs kcp")
+	}
+	shared.Do(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), 15*time.Minute) // it may have to be built
+		defer cancel()
+		shared.kcp, shared.err = envtest.StartKCP(ctx)
+	})
+	if shared.err != nil {
+		t.Fatal(shared.err)
+	}
+	t.Cleanup(func() {
+		if t.Failed() && os.Getenv("TMC_TEST_LOGS") != "" {
+			t.Log(shared.kcp.Logs())
+		}
+	})
+	return shared.kcp
+}

@@ -1,0 +1,12 @@
+package controller
+
+// Reasons of the controller, beside those of the condition Placed in
+// v1alpha1.
+const (
+	// ReasonSuspended, of the condition Placed: the Placement is suspended and
+	// was never decided.
+	ReasonSuspended = "Suspended"
+	// ReasonNotCovered, of an event on a workload: no Placement covers it and
+	// none can be created by default.
+	ReasonNotCovered = "NotCovered"
+)
