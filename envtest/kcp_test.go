@@ -8,6 +8,7 @@ import (
 
 	kcpapisv1alpha1 "github.com/kcp-dev/sdk/apis/apis/v1alpha1"
 	kcpapisv1alpha2 "github.com/kcp-dev/sdk/apis/apis/v1alpha2"
+	kcptenancyv1alpha1 "github.com/kcp-dev/sdk/apis/tenancy/v1alpha1"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -163,4 +164,25 @@ func testUsers(t *testing.T, kcp *tmcenvtest.KCP, ws tmcenvtest.Workspace) {
 	require.NoError(t, err)
 	_, err = dyn.Resource(widgets).List(ctx, metav1.ListOptions{})
 	require.True(t, apierrors.IsForbidden(err), "only what is granted: %v", err)
+}
+
+func TestKCPRestartsEmpty(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes half a minute")
+	}
+	ctx := t.Context()
+	kcp := tmcenvtest.NewKCP(t)
+	host := kcp.Config(tmcenvtest.Root).Host
+	_, err := kcp.CreateWorkspace(ctx, tmcenvtest.Root, "lost")
+	require.NoError(t, err)
+	start := time.Now()
+	require.NoError(t, kcp.RestartEmpty(ctx))
+	t.Logf("kcp restarted empty in %s", time.Since(start))
+	assert.Equal(t, host, kcp.Config(tmcenvtest.Root).Host)
+	c, err := kcp.Client(tmcenvtest.Root)
+	require.NoError(t, err)
+	err = c.Get(ctx, client.ObjectKey{Name: "lost"}, &kcptenancyv1alpha1.Workspace{})
+	require.True(t, apierrors.IsNotFound(err), "%v", err)
+	_, err = kcp.CreateWorkspace(ctx, tmcenvtest.Root, "new")
+	require.NoError(t, err)
 }
