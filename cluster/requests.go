@@ -21,7 +21,8 @@ func RequestsOfSpec(spec *corev1.PodSpec) Resources {
 
 func podRequests(spec *corev1.PodSpec, status *corev1.PodStatus) Resources {
 	total := runningRequests(spec, status)
-	var sidecars corev1.ResourceList
+	// starting is the most that the init containers need at a time.
+	var starting, sidecars corev1.ResourceList
 	for i := range spec.InitContainers {
 		c := &spec.InitContainers[i]
 		requests := containerRequests(c, status.InitContainerStatuses)
@@ -32,8 +33,9 @@ func podRequests(spec *corev1.PodSpec, status *corev1.PodStatus) Resources {
 		} else {
 			requests = sum(requests, sidecars)
 		}
-		total = larger(total, requests)
+		starting = larger(starting, requests)
 	}
+	total = larger(total, starting)
 	if spec.Resources != nil {
 		for name, q := range spec.Resources.Requests {
 			total = larger(corev1.ResourceList{}, total)
