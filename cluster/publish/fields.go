@@ -32,6 +32,10 @@ func (m *meeting) fields(out, a, b *props, path string) (dropped []string, ok bo
 			continue
 		}
 		field, fits := m.schemas(pa, pb, at)
+		if !fits && takesMore(a) && takesMore(b) {
+			// Dropping it would let any value through.
+			return dropped, false
+		}
 		if !fits {
 			dropped = append(dropped, name)
 			continue
@@ -124,6 +128,12 @@ func values(s *props) (value *props, more bool) {
 		return nil, s.AdditionalProperties.Allows
 	}
 	return nil, open(s)
+}
+
+// takesMore says whether a schema takes fields that it does not name.
+func takesMore(s *props) bool {
+	_, more := values(s)
+	return more
 }
 
 // required demands what either demands.
