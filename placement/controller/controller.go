@@ -43,6 +43,7 @@ type Controller struct {
 	metrics  *metrics
 	logger   logr.Logger
 	born     time.Time
+	poll     time.Duration // between questions for the copies on a cluster that is left
 
 	watcher    *workspaces.Watcher
 	controller crcontroller.TypedController[Key]
@@ -79,10 +80,10 @@ func New(mgr mcmanager.Manager, fleet Fleet, engine Engine, opts ...Option) (*Co
 	stopped := make(chan struct{})
 	c := &Controller{
 		fleet: fleet, engine: engine, provider: mgr.GetProvider(), opts: o,
-		logger:  mgr.GetLogger().WithName("placement"),
-		born:    o.now(),
+		logger: mgr.GetLogger().WithName("placement"),
+		born:   o.now(), poll: o.poll,
 		started: make(chan struct{}), stopped: stopped, stop: sync.OnceFunc(func() { close(stopped) }),
-		gate: newGate(), index: newIndex(), memo: newMemo(), recent: newRecent(), pulse: newPulse(),
+		gate: newGate(), index: newIndex(), memo: newMemo(), recent: newRecent(), pulse: newPulse(o.beat, o.slowBeat),
 	}
 	var err error
 	if c.metrics, err = newMetrics(o.registerer, c.index); err != nil {
@@ -93,6 +94,7 @@ func New(mgr mcmanager.Manager, fleet Fleet, engine Engine, opts ...Option) (*Co
 		return nil, fmt.Errorf("placement controller: build controller: %w", err)
 	}
 	if n, ok := o.copies.(CopiesNotifier); ok {
+		c.poll = o.poll * notifiedPolls
 		n.NotifyRetired(func(workspace multicluster.ClusterName, name types.NamespacedName, _ string) {
 			c.enqueue(false, Key{Workspace: workspace, NamespacedName: name})
 		})
@@ -102,6 +104,10 @@ func New(mgr mcmanager.Manager, fleet Fleet, engine Engine, opts ...Option) (*Co
 	}
 	return c, nil
 }
+
+// notifiedPolls is how much less often Copies are asked that tell by
+// themselves.
+const notifiedPolls = 12
 
 // maxBackoff bounds the pause between two tries of a Placement that fails.
 const maxBackoff = 2 * time.Minute
@@ -146,7 +152,7 @@ func (c *Controller) Start(ctx context.Context) error {
 	var wg sync.WaitGroup
 	defer wg.Wait()
 	wg.Go(func() {
-		c.pulse.run(ctx, c.opts.pulse, func(changes map[string]effect) { c.enqueue(false, c.index.affected(changes)...) })
+		c.pulse.run(ctx, func(changes map[string]effect) { c.enqueue(onlyHungry(changes), c.index.affected(changes)...) })
 	})
 	return c.controller.Start(ctx)
 }

@@ -46,7 +46,7 @@ func (c *Controller) decide(ctx context.Context, q *question) (*answer, error) {
 	case spec.Suspend:
 		a.suspend(q)
 	case len(q.workloads) == 0 && (len(a.status.Targets) == 0 || a.status.ObservedGeneration == generation):
-		a.idle(q, c.opts.poll)
+		a.idle(q, c.poll)
 	default:
 		if err := c.place(ctx, q, a); err != nil {
 			return nil, err
@@ -66,9 +66,9 @@ func (c *Controller) place(ctx context.Context, q *question, a *answer) error {
 		return fmt.Errorf("place: %w", err)
 	}
 	if d.Reason == v1alpha1.ReasonInvalid {
-		a.reject(q, d.Message, c.opts.poll)
+		a.reject(q, d.Message, c.poll)
 	} else {
-		a.take(q, d, c.opts.poll)
+		a.take(q, d, c.poll)
 	}
 	if outcome := placed(&a.status); outcome != nil {
 		c.metrics.decisions.WithLabelValues(outcome.Reason).Inc()
@@ -145,16 +145,23 @@ func (a *answer) take(q *question, d *placement.Decision, poll time.Duration) {
 	}
 }
 
+// lostPolls is how much less often a lost cluster is asked for its copies.
+const lostPolls = 12
+
 // keep returns the targets without those that work has left.
 func (a *answer) keep(q *question, targets []v1alpha1.Target, poll time.Duration) []v1alpha1.Target {
 	kept := make([]v1alpha1.Target, 0, len(targets))
 	for _, t := range targets {
-		_, there := q.fleet.Lookup(t.Cluster)
+		state, there := q.fleet.Lookup(t.Cluster)
 		if t.Leaving && (!there || q.retired[t.Cluster]) {
 			continue
 		}
 		if t.Leaving {
-			a.again = sooner(a.again, poll)
+			wait := poll
+			if !state.Reachable {
+				wait *= lostPolls // when it returns, the fleet says so
+			}
+			a.again = sooner(a.again, wait)
 		}
 		kept = append(kept, t)
 	}

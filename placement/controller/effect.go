@@ -19,6 +19,9 @@ const (
 	wakesCurious
 	// wakesWaiting: those that would take another cluster.
 	wakesWaiting
+	// wakesHungry: those, too, but it is capacity alone that came free, as it
+	// does all the time.
+	wakesHungry
 )
 
 func (e effect) has(f effect) bool { return e&f != 0 }
@@ -41,8 +44,12 @@ func effectOf(change cluster.Change) effect {
 	if old.Version != now.Version || !propertiesEqual(old.Properties, now.Properties) {
 		e |= wakesCurious
 	}
-	if now.Ready && improved(old, now) {
+	switch {
+	case !now.Ready:
+	case improved(old, now):
 		e |= wakesWaiting
+	case grew(old.Free(), now.Free()):
+		e |= wakesHungry
 	}
 	return e
 }
@@ -67,7 +74,7 @@ func improved(old, now *cluster.State) bool {
 		!propertiesEqual(old.Properties, now.Properties) ||
 		taintRemoved(old.Taints, now.Taints) ||
 		!apisEqual(old.APIs, now.APIs) ||
-		old.CapacityKnown != now.CapacityKnown || grew(old.Free(), now.Free())
+		old.CapacityKnown != now.CapacityKnown
 }
 
 // grew says whether any amount is greater than it was.

@@ -24,15 +24,16 @@ type Fleet interface {
 var _ Fleet = (*cluster.Fleet)(nil)
 
 // pulse collects changes of the fleet, so that a storm of them wakes a
-// Placement once.
+// Placement once. Capacity that came free goes on a slower beat.
 type pulse struct {
-	mu      sync.Mutex
-	pending map[string]effect
-	ready   chan struct{}
+	beat, slow time.Duration
+	mu         sync.Mutex
+	pending    map[string]effect
+	ready      chan struct{}
 }
 
-func newPulse() *pulse {
-	return &pulse{pending: map[string]effect{}, ready: make(chan struct{}, 1)}
+func newPulse(beat, slow time.Duration) *pulse {
+	return &pulse{beat: beat, slow: slow, pending: map[string]effect{}, ready: make(chan struct{}, 1)}
 }
 
 // note takes in a change. It is quick.
@@ -50,23 +51,84 @@ func (p *pulse) note(change cluster.Change) {
 	}
 }
 
-// run hands on what was collected, at most once per interval, until ctx ends.
-func (p *pulse) run(ctx context.Context, interval time.Duration, wake func(map[string]effect)) {
+// run hands on what was collected, until ctx ends.
+func (p *pulse) run(ctx context.Context, wake func(map[string]effect)) {
+	var slow <-chan time.Time // runs while there is something for the slow beat
+	hungry := map[string]effect{}
 	for {
 		select {
 		case <-ctx.Done():
 			return
+		case <-slow:
+			wake(hungry)
+			slow, hungry = nil, map[string]effect{}
+			continue
 		case <-p.ready:
 		}
-		p.mu.Lock()
-		changes := p.pending
-		p.pending = map[string]effect{}
-		p.mu.Unlock()
-		wake(changes)
+		changes := p.take()
+		for name, e := range changes {
+			if e == wakesHungry {
+				delete(changes, name)
+				hungry[name] = e
+			}
+		}
+		if len(hungry) > 0 && slow == nil {
+			slow = time.After(p.slow)
+		}
+		if len(changes) > 0 {
+			wake(changes)
+		}
 		select {
 		case <-ctx.Done():
 			return
-		case <-time.After(interval):
+		case <-time.After(p.beat):
 		}
 	}
+}
+
+// onlyHungry says whether nothing but capacity came free.
+func onlyHungry(changes map[string]effect) bool {
+	for _, e := range changes {
+		if e != wakesHungry {
+			return false
+		}
+	}
+	return true
+}
+
+func (p *pulse) take() map[string]effect {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	changes := p.pending
+	p.pending = map[string]effect{}
+	return changes
+}
+
+// missed says whether a change between two snapshots concerns an interest: one
+// that came too late for a decision and too early for the index.
+func missed(old, now *cluster.Snapshot, in interest) bool {
+	if old == now {
+		return false
+	}
+	concerns := func(name string) effect {
+		was, _ := old.Lookup(name)
+		is, _ := now.Lookup(name)
+		if was == is {
+			return 0
+		}
+		return effectOf(cluster.Change{Old: was, New: is})
+	}
+	for _, name := range in.clusters {
+		if e := concerns(name); e.has(wakesNamed) || in.properties && e.has(wakesCurious) {
+			return true
+		}
+	}
+	if in.waiting {
+		for state := range now.All() {
+			if concerns(state.Name).has(wakesWaiting) {
+				return true
+			}
+		}
+	}
+	return false
 }

@@ -31,7 +31,8 @@ type options struct {
 	workers    int
 	settle     time.Duration
 	knownAfter time.Duration
-	pulse      time.Duration
+	beat       time.Duration
+	slowBeat   time.Duration
 	poll       time.Duration
 	refresh    time.Duration
 }
@@ -44,7 +45,7 @@ func defaultOptions() options {
 		limiter: NewBudget(BudgetOptions{}),
 		now:     time.Now,
 		workers: 4, settle: 5 * time.Second, knownAfter: 30 * time.Second,
-		pulse: 100 * time.Millisecond, poll: 5 * time.Second, refresh: time.Minute,
+		beat: 100 * time.Millisecond, slowBeat: 5 * time.Second, poll: 5 * time.Second, refresh: time.Minute,
 	}
 }
 

@@ -9,4 +9,7 @@ const (
 	// ReasonNotCovered, of an event on a workload: no Placement covers it and
 	// none can be created by default.
 	ReasonNotCovered = "NotCovered"
+	// ReasonDecisionFailed, of an event on a Placement: the engine returned an
+	// error; the decision stays.
+	ReasonDecisionFailed = "DecisionFailed"
 )

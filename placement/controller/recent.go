@@ -23,6 +23,9 @@ type memory struct {
 	created time.Time
 	// refreshed is when details of the status were written last.
 	refreshed time.Time
+	// granted are the clusters that the limiter let work leave, until the
+	// decision is recorded.
+	granted string
 	// told is the refusal that an event was last written for.
 	told string
 }

@@ -3,6 +3,7 @@ package controller
 import (
 	"context"
 	"errors"
+	"strings"
 	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -19,7 +20,7 @@ var _ reconcile.TypedReconciler[Key] = (*Controller)(nil)
 
 const (
 	// retryUnknown is the pause while objects are not known.
-	retryUnknown = time.Second
+	retryUnknown = 5 * time.Second
 	// retryConflict is the pause after a conflict, in case the watch that
 	// tells of the cause is late.
 	retryConflict = time.Second
@@ -57,10 +58,14 @@ func (c *Controller) Reconcile(ctx context.Context, k Key) (reconcile.Result, er
 	}
 	a, err := c.decide(ctx, q)
 	if err != nil {
+		c.tell(ctx, k, aboutPlacement(k, v.placement), ReasonDecisionFailed, "The decision failed and is tried again: "+err.Error())
 		return reconcile.Result{}, err
 	}
-	c.mayMove(ctx, k, q, a)
 	c.index.set(k, a.interest)
+	if missed(q.fleet, c.fleet.Snapshot(), a.interest) {
+		return reconcile.Result{RequeueAfter: time.Millisecond}, nil
+	}
+	c.mayMove(ctx, k, q, a)
 	return c.record(ctx, k, v.placement, a)
 }
 
@@ -99,6 +104,9 @@ func (c *Controller) mayMove(ctx context.Context, k Key, q *question, a *answer)
 	if len(a.moves) == 0 {
 		return
 	}
+	if c.recent.of(k).granted == movesText(a.moves) {
+		return // and was not recorded since
+	}
 	verdict := c.opts.limiter.Limit(ctx, &Moves{
 		Workspace: k.Workspace, Placement: k.NamespacedName, Moves: a.moves, Fleet: q.fleet, Now: q.now,
 	})
@@ -106,10 +114,20 @@ func (c *Controller) mayMove(ctx context.Context, k Key, q *question, a *answer)
 		for _, m := range a.moves {
 			c.metrics.moves.WithLabelValues(string(m.Cause)).Inc()
 		}
+		c.recent.update(k, func(m *memory) { m.granted = movesText(a.moves) })
 		return
 	}
 	c.metrics.deferred.WithLabelValues(verdict.Reason).Inc()
 	a.putOff(q, verdict.RetryAfter)
+	c.index.set(k, a.interest)
+}
+
+func movesText(moves []Move) string {
+	names := make([]string, 0, len(moves))
+	for _, m := range moves {
+		names = append(names, m.Cluster)
+	}
+	return strings.Join(names, " ")
 }
 
 // record writes the answer where it differs from what is on record.

@@ -70,8 +70,11 @@ func compareStatus(old, now *v1alpha1.PlacementStatus) difference {
 	return details
 }
 
-func sameTarget(a, b v1alpha1.Target) bool {
-	return a.Cluster == b.Cluster && a.Leaving == b.Leaving && equality.Semantic.DeepEqual(a.Share, b.Share)
+// sameTarget ignores scores, and that a cluster is about to be given up: it is
+// said along with what else is written, but taken back at once.
+func sameTarget(old, now v1alpha1.Target) bool {
+	return old.Cluster == now.Cluster && old.Leaving == now.Leaving && equality.Semantic.DeepEqual(old.Share, now.Share) &&
+		(old.EvictAfter == nil || now.EvictAfter != nil)
 }
 
 func sameOutcome(a, b *metav1.Condition) bool {

@@ -51,7 +51,7 @@ func (c *Controller) writeStatus(ctx context.Context, k Key, p *v1alpha1.Placeme
 		return err
 	}
 	c.recent.update(k, func(m *memory) {
-		m.refreshed = c.opts.now()
+		m.refreshed, m.granted = c.opts.now(), ""
 		if written.GetResourceVersion() != p.ResourceVersion {
 			m.wrote = p.ResourceVersion
 		}
