@@ -1,11 +1,8 @@
 package controller
 
 import (
-	corev1 "k8s.io/api/core/v1"
-	"k8s.io/apimachinery/pkg/api/resource"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
-	"github.com/tmc-sdk/tmc/cluster"
 	"github.com/tmc-sdk/tmc/placement"
 )
 
@@ -17,9 +14,7 @@ func workloadOf(obj *unstructured.Unstructured) (placement.Workload, error) {
 		w.Replicas = &replicas
 	}
 	if pod := podSpecOf(obj.Object); pod != nil {
-		requests := podRequests(pod)
-		requests[corev1.ResourcePods] = *resource.NewQuantity(1, resource.DecimalSI)
-		w.Requests = cluster.ResourcesOf(requests)
+		w.Requests = podRequests(pod)
 	}
 	return w, nil
 }
@@ -29,7 +24,7 @@ func workloadOf(obj *unstructured.Unstructured) (placement.Workload, error) {
 // pod, in the object itself. Nil if it makes none.
 func podSpecOf(obj map[string]any) map[string]any {
 	for _, path := range [][]string{{"spec", "template", "spec"}, {"spec", "jobTemplate", "spec", "template", "spec"}, {"spec"}} {
-		if spec := at(obj, path...); len(mapsIn(spec["containers"])) > 0 {
+		if spec := at(obj, path...); isList(spec["containers"]) {
 			return spec
 		}
 	}
@@ -52,4 +47,9 @@ func number(value any) (int32, bool) {
 		return int32(min(max(n, 0), 1<<31-1)), true
 	}
 	return 0, false
+}
+
+func isList(value any) bool {
+	_, ok := value.([]any)
+	return ok
 }

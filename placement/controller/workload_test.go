@@ -1,0 +1,78 @@
+package controller
+
+import (
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/stretchr/testify/require"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"sigs.k8s.io/yaml"
+
+	"github.com/tmc-sdk/tmc/cluster"
+	"github.com/tmc-sdk/tmc/placement"
+)
+
+func TestWorkloadOf(t *testing.T) {
+	const pod = `{containers: [{resources: {requests: {cpu: 1}}}]}`
+	one := cluster.Resources{MilliCPU: 1000, Pods: 1}
+	tests := map[string]struct {
+		reason string
+		object string
+		want   placement.Workload
+	}{
+		"deployment": {
+			reason: "its template, times its replicas",
+			object: `{spec: {replicas: 3, template: {spec: ` + pod + `}}}`,
+			want:   placement.Workload{Replicas: new(int32(3)), Requests: one},
+		},
+		"no replicas": {
+			reason: "the sync loop divides what is said, no more",
+			object: `{spec: {template: {spec: ` + pod + `}}}`,
+			want:   placement.Workload{Requests: one},
+		},
+		"cron job": {
+			reason: "a template's template",
+			object: `{spec: {jobTemplate: {spec: {template: {spec: ` + pod + `}}}}}`,
+			want:   placement.Workload{Requests: one},
+		},
+		"pod": {
+			reason: "itself",
+			object: `{spec: ` + pod + `}`,
+			want:   placement.Workload{Requests: one},
+		},
+		"config": {
+			reason: "it asks for nothing but a place",
+			object: `{data: {a: b}}`,
+		},
+		"nonsense": {
+			reason: "the schema upstream may be loose",
+			object: `{spec: {replicas: many, template: 7}}`,
+		},
+		"numbers beyond reason": {
+			reason: "they are cut off",
+			object: `{spec: {replicas: 99999999999}}`,
+			want:   placement.Workload{Replicas: new(int32(1<<31 - 1))},
+		},
+		"less than nothing": {
+			reason: "it is nothing",
+			object: `{spec: {replicas: -1}}`,
+			want:   placement.Workload{Replicas: new(int32(0))},
+		},
+	}
+	for name, tc := range tests {
+		t.Run(name, func(t *testing.T) {
+			obj := &unstructured.Unstructured{}
+			require.NoError(t, yaml.Unmarshal([]byte(tc.object), &obj.Object))
+			kind := schema.GroupVersionKind{Group: "g", Version: "v", Kind: "K"}
+			obj.SetGroupVersionKind(kind)
+			obj.SetName("x")
+			tc.want.Kind, tc.want.Name = kind, "x"
+			got, err := workloadOf(obj)
+			require.NoError(t, err)
+			if diff := cmp.Diff(tc.want, got); diff != "" {
+				t.Errorf("%s (-want +got):\n%s", tc.reason, diff)
+			}
+		})
+	}
+}
