@@ -16,6 +16,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/client-go/kubernetes/scheme"
 	"k8s.io/client-go/rest"
 )
 
@@ -28,9 +29,12 @@ type Importer struct {
 	base   *url.URL
 	// descriptions says that descriptions are kept.
 	descriptions bool
-	// documents and lists were fetched before.
+	// cache has what was made of documents; documents, lists and index were
+	// fetched before.
+	cache     *Cache
 	documents map[string][]byte
 	lists     map[schema.GroupVersion]*metav1.APIResourceList
+	index     map[string]documentRef
 }
 
 // ImportOption changes what an Importer does.
@@ -58,7 +62,7 @@ func NewImporter(cfg *rest.Config, client *http.Client, opts ...ImportOption) (*
 			return nil, fmt.Errorf("prepare transport: %w", err)
 		}
 	}
-	i := &Importer{client: client, base: base, documents: map[string][]byte{}, lists: map[schema.GroupVersion]*metav1.APIResourceList{}}
+	i := &Importer{client: client, base: base, cache: NewCache(), documents: map[string][]byte{}, lists: map[schema.GroupVersion]*metav1.APIResourceList{}}
 	for _, opt := range opts {
 		opt(i)
 	}
@@ -79,9 +83,6 @@ func (i *Importer) Import(ctx context.Context, kind schema.GroupVersionKind) (*S
 	}
 	if err != nil {
 		return nil, fmt.Errorf("import %s: %w", kind, err)
-	}
-	if !i.descriptions {
-		undescribe(s.OpenAPI)
 	}
 	return s, nil
 }
@@ -124,7 +125,7 @@ func (i *Importer) resource(ctx context.Context, kind schema.GroupVersionKind) (
 
 // fromCRD returns nil if there is no definition, or if it may not be read.
 func (i *Importer) fromCRD(ctx context.Context, kind schema.GroupVersionKind, plural string) (*Schema, error) {
-	if !strings.Contains(kind.Group, ".") {
+	if !strings.Contains(kind.Group, ".") || scheme.Scheme.IsGroupRegistered(kind.Group) {
 		return nil, nil
 	}
 	data, err := i.get(ctx, "/apis/apiextensions.k8s.io/v1/customresourcedefinitions/"+plural+"."+kind.Group)
@@ -138,22 +139,67 @@ func (i *Importer) fromCRD(ctx context.Context, kind schema.GroupVersionKind, pl
 	if err := json.Unmarshal(data, crd); err != nil {
 		return nil, fmt.Errorf("decode definition: %w", err)
 	}
-	return FromCRD(crd, kind.Version)
+	s, err := FromCRD(crd, kind.Version)
+	if err == nil && !i.descriptions {
+		undescribe(s.OpenAPI)
+	}
+	return s, err
 }
 
+// documentRef is where the document of a group and version is. Its address
+// has a hash of its contents.
+type documentRef struct {
+	URL string `json:"serverRelativeURL"`
+}
+
+// fromOpenAPI makes a schema of the server's document, unless one was made of
+// the same document before.
 func (i *Importer) fromOpenAPI(ctx context.Context, kind schema.GroupVersionKind, r *metav1.APIResource, subresources []string) (*Schema, error) {
-	path := "/openapi/v3" + groupPath(kind.GroupVersion())
+	if i.index == nil {
+		data, err := i.get(ctx, "/openapi/v3")
+		if err != nil {
+			return nil, fmt.Errorf("read index of OpenAPI documents: %w", err)
+		}
+		var index struct {
+			Paths map[string]documentRef `json:"paths"`
+		}
+		if err := json.Unmarshal(data, &index); err != nil {
+			return nil, fmt.Errorf("decode index of OpenAPI documents: %w", err)
+		}
+		i.index = index.Paths
+	}
+	path := groupPath(kind.GroupVersion())
+	ref := i.index[strings.TrimPrefix(path, "/")]
+	key, err := cacheKey(ref.URL, kind, r, subresources, i.descriptions)
+	if err != nil {
+		return nil, fmt.Errorf("name schema: %w", err)
+	}
+	hashed := strings.Contains(ref.URL, "hash=")
+	if s, ok := i.cache.lookup(key); ok && hashed {
+		return s, nil
+	}
 	data, ok := i.documents[path]
 	if !ok {
-		var err error
-		if data, err = i.get(ctx, path); err != nil {
+		if data, err = i.get(ctx, "/openapi/v3"+path); err != nil {
 			return nil, fmt.Errorf("read OpenAPI document: %w", err)
 		}
 		i.documents[path] = data
 	}
+	s, err := i.build(data, kind, r, subresources)
+	if err == nil && hashed {
+		i.cache.put(key, s)
+	}
+	return s, err
+}
+
+// build makes a schema of a document and of what discovery says.
+func (i *Importer) build(data []byte, kind schema.GroupVersionKind, r *metav1.APIResource, subresources []string) (*Schema, error) {
 	props, err := structuralOf(data, kind)
 	if err != nil {
 		return nil, err
+	}
+	if !i.descriptions {
+		undescribe(props)
 	}
 	s := &Schema{
 		Group: kind.Group, Version: kind.Version,

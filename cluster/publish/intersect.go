@@ -1,12 +1,14 @@
 package publish
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"slices"
 	"strings"
 
 	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
+	"k8s.io/apimachinery/pkg/api/equality"
 )
 
 // ErrIncompatible says that no schema accepts what all of several accept,
@@ -40,12 +42,21 @@ func Intersect(schemas ...*Schema) (*Schema, []Narrowing, error) {
 	if len(schemas) == 0 {
 		return nil, nil, fmt.Errorf("intersect schemas: %w: none given", ErrIncompatible)
 	}
-	// What was narrowed once stays narrowed: each schema is compared with the
-	// result of those before it, and once more with the final result.
+	// Equal schemas narrow the same: users of each distinct one, by index.
+	var distinct []*Schema
+	var users [][]int
 	out := schemas[0].clone()
-	for _, s := range schemas[1:] {
+	for i, s := range schemas {
 		if err := sameAPI(out, s); err != nil {
 			return nil, nil, err
+		}
+		if d := slices.IndexFunc(distinct, func(o *Schema) bool { return sameSchema(o, s) }); d >= 0 {
+			users[d] = append(users[d], i)
+			continue
+		}
+		distinct, users = append(distinct, s), append(users, []int{i})
+		if i == 0 {
+			continue
 		}
 		merged, err := meet(out, s)
 		if err != nil {
@@ -54,17 +65,21 @@ func Intersect(schemas ...*Schema) (*Schema, []Narrowing, error) {
 		out = merged
 	}
 	var report []Narrowing
-	for i, s := range schemas {
+	for d, s := range distinct {
 		narrowed, err := Narrowings(s, out)
 		if err != nil {
 			return nil, nil, err
 		}
-		for _, n := range narrowed {
-			n.Schema = i
-			report = append(report, n)
+		for _, i := range users[d] {
+			for _, n := range narrowed {
+				n.Schema = i
+				report = append(report, n)
+			}
 		}
 	}
-	slices.SortStableFunc(report, func(a, b Narrowing) int { return strings.Compare(a.Path, b.Path) })
+	slices.SortStableFunc(report, func(a, b Narrowing) int {
+		return cmp.Or(strings.Compare(a.Path, b.Path), cmp.Compare(a.Schema, b.Schema))
+	})
 	return out, report, nil
 }
 
@@ -101,6 +116,12 @@ func sameAPI(a, b *Schema) error {
 		return fmt.Errorf("intersect schemas of %s: %w: one is empty", a.Kind(), ErrIncompatible)
 	}
 	return nil
+}
+
+// sameSchema says whether two schemas are equal, as those of clusters of one
+// version are.
+func sameSchema(a, b *Schema) bool {
+	return a == b || equalProps(a.OpenAPI, b.OpenAPI) && equality.Semantic.DeepEqual(a.Subresources, b.Subresources)
 }
 
 func meet(a, b *Schema) (*Schema, error) {

@@ -10,9 +10,11 @@ import (
 	"github.com/stretchr/testify/require"
 	appsv1 "k8s.io/api/apps/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
+	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/client-go/rest"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/yaml"
 
@@ -144,7 +146,95 @@ func TestWorkloadAPIsOfARealClusterArePublished(t *testing.T) {
 	require.False(t, result.Changed(), "nothing is written again: %+v", result)
 
 	require.NoError(t, kcp.Bind(ctx, tenant, provider, export.Name))
+	measureFleet(t, physical)
 	roundTrip(t, kcp, tenant, physical)
+	evolve(t, publisher, kcp.Config(provider), export)
+}
+
+// evolve publishes schemas that accept more and less than those before.
+func evolve(t *testing.T, publisher *publish.Publisher, cfg *rest.Config, export publish.Export) {
+	t.Helper()
+	ctx := t.Context()
+	narrower, wider := clone(t, export.Schemas[0]), clone(t, export.Schemas[0])
+	delete(narrower.OpenAPI.Properties["spec"].Properties, "paused")
+	wider.OpenAPI.Properties["spec"].Properties["brandNew"] = apiextensionsv1.JSONSchemaProps{Type: "string"}
+
+	next := export
+	next.Schemas = append([]*publish.Schema{narrower}, export.Schemas[1:]...)
+	result, err := publisher.Ensure(ctx, next)
+	require.ErrorIs(t, err, publish.ErrBreaking)
+	require.ErrorContains(t, err, "publish deployments.apps: schema would break existing objects: .spec.paused is no longer accepted")
+	require.False(t, result.Changed(), "a narrower schema is refused: %+v", result)
+
+	next.Schemas = append([]*publish.Schema{wider}, export.Schemas[1:]...)
+	result, err = publisher.Ensure(ctx, next)
+	require.NoError(t, err)
+	require.Len(t, result.Created, 1)
+	require.Equal(t, []string{"apiexport/workloads"}, result.Updated)
+
+	next.Schemas, next.Claims = next.Schemas[:3], next.Claims[:2]
+	result, err = publisher.Ensure(ctx, next)
+	require.NoError(t, err)
+	require.False(t, result.Changed(), "nothing is withdrawn unasked: %+v", result)
+	require.Contains(t, result.Kept, "resource services")
+	require.Contains(t, result.Kept, "claim events")
+
+	forceful, err := publish.NewPublisher(cfg, publish.AllowBreaking(), publish.AllowRemoval())
+	require.NoError(t, err)
+	next.Schemas = []*publish.Schema{narrower}
+	result, err = forceful.Ensure(ctx, next)
+	require.NoError(t, err)
+	require.Len(t, result.Created, 1)
+	require.Empty(t, result.Deleted, "schemas that were superseded just now stay for bindings to follow")
+	require.Empty(t, result.Kept)
+
+	next.Name = "somebody-elses"
+	c, err := client.New(cfg, client.Options{})
+	require.NoError(t, err)
+	foreign := &unstructured.Unstructured{Object: map[string]any{
+		"apiVersion": "apis.kcp.io/v1alpha2", "kind": "APIExport", "metadata": map[string]any{"name": next.Name},
+	}}
+	require.NoError(t, c.Create(ctx, foreign))
+	_, err = publisher.Ensure(ctx, next)
+	require.ErrorIs(t, err, publish.ErrForeign)
+}
+
+func clone(t *testing.T, s *publish.Schema) *publish.Schema {
+	t.Helper()
+	c := *s
+	c.OpenAPI = s.OpenAPI.DeepCopy()
+	return &c
+}
+
+// measureFleet imports and intersects the kinds over fifty clusters, of two
+// versions: the older one lacks a field.
+func measureFleet(t *testing.T, physical *envtest.Cluster) {
+	t.Helper()
+	start := time.Now()
+	cache := publish.NewCache()
+	fleet, older := map[schema.GroupVersionKind][]*publish.Schema{}, map[schema.GroupVersionKind]*publish.Schema{}
+	for i := range 50 {
+		importer, err := publish.NewImporter(physical.Config(), nil, publish.WithCache(cache))
+		require.NoError(t, err)
+		for _, kind := range builtIn {
+			s, err := importer.Import(t.Context(), kind)
+			require.NoError(t, err)
+			if i == 0 {
+				older[kind] = clone(t, s)
+				delete(older[kind].OpenAPI.Properties["spec"].Properties, "replicas")
+			}
+			if i%2 == 1 {
+				s = older[kind]
+			}
+			fleet[kind] = append(fleet[kind], s)
+		}
+	}
+	imported := time.Since(start)
+	for _, schemas := range fleet {
+		_, _, err := publish.Intersect(schemas...)
+		require.NoError(t, err)
+	}
+	t.Logf("imported %d kinds from 50 clusters in %s, and intersected them in %s", len(builtIn), imported, time.Since(start)-imported)
 }
 
 // roundTrip writes the same Deployment to a cluster and to a workspace, and

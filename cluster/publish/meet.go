@@ -30,7 +30,12 @@ func (m *meeting) narrow(path, reason string, args ...any) {
 // schemas returns what accepts what both accept; ok is false if that is
 // nothing.
 func (m *meeting) schemas(a, b *props, path string) (out *props, ok bool) {
-	out = a.DeepCopy()
+	if equalProps(a, b) {
+		return a, true
+	}
+	// A shallow copy: what a and b have is never changed in place.
+	shallow := *a
+	out = &shallow
 	if !m.types(out, a, b, path) {
 		return nil, false
 	}
@@ -38,7 +43,7 @@ func (m *meeting) schemas(a, b *props, path string) (out *props, ok bool) {
 		m.narrow(path, "null is no longer accepted")
 	}
 	out.Nullable = a.Nullable && b.Nullable
-	if !equality.Semantic.DeepEqual(a.Default, b.Default) {
+	if !equalJSON(a.Default, b.Default) {
 		out.Default = nil
 	}
 	if !m.enums(out, a, b, path) || !m.bounds(out, a, b, path) {
@@ -56,9 +61,7 @@ func (m *meeting) schemas(a, b *props, path string) (out *props, ok bool) {
 		return nil, false
 	}
 	m.logic(out, a, b, path)
-	if !m.rules(out, a, b, path) {
-		return nil, false
-	}
+	m.rules(out, a, b, path)
 	if name, ok := mentioned(out, dropped); ok {
 		m.narrow(path, "a rule needs field %q, which not all accept", name)
 		return nil, false
@@ -149,7 +152,7 @@ func (m *meeting) bounds(out, a, b *props, path string) bool {
 		if a.MultipleOf == nil {
 			out.MultipleOf = b.MultipleOf
 		} else {
-			out.AllOf = append(out.AllOf, props{MultipleOf: b.MultipleOf})
+			out.AllOf = append(slices.Clip(out.AllOf), props{MultipleOf: b.MultipleOf})
 		}
 	}
 	if b.Pattern != "" && b.Pattern != a.Pattern {
@@ -157,7 +160,7 @@ func (m *meeting) bounds(out, a, b *props, path string) bool {
 		if a.Pattern == "" {
 			out.Pattern = b.Pattern
 		} else {
-			out.AllOf = append(out.AllOf, props{Pattern: b.Pattern})
+			out.AllOf = append(slices.Clip(out.AllOf), props{Pattern: b.Pattern})
 		}
 	}
 	return (out.Minimum == nil || out.Maximum == nil || *out.Minimum <= *out.Maximum) &&
@@ -198,7 +201,7 @@ func (m *meeting) formats(out, a, b *props, path string) {
 		out.Format = b.Format
 	default:
 		m.narrow(path, "must have format %s too", b.Format)
-		out.AllOf = append(out.AllOf, props{Format: b.Format})
+		out.AllOf = append(slices.Clip(out.AllOf), props{Format: b.Format})
 	}
 }
 
@@ -245,31 +248,30 @@ func (m *meeting) lists(out, a, b *props, path string) bool {
 func (m *meeting) logic(out, a, b *props, path string) {
 	if len(b.AllOf) > 0 && !equality.Semantic.DeepEqual(a.AllOf, b.AllOf) {
 		m.narrow(path, "further conditions must hold")
-		out.AllOf = append(out.AllOf, b.DeepCopy().AllOf...)
+		out.AllOf = append(slices.Clip(out.AllOf), b.DeepCopy().AllOf...)
 	}
 	if len(b.AnyOf) > 0 && !out.XIntOrString && !equality.Semantic.DeepEqual(a.AnyOf, b.AnyOf) {
 		m.narrow(path, "one of further conditions must hold")
-		out.AllOf = append(out.AllOf, props{AnyOf: b.DeepCopy().AnyOf})
+		out.AllOf = append(slices.Clip(out.AllOf), props{AnyOf: b.DeepCopy().AnyOf})
 	}
 	if len(b.OneOf) > 0 && !equality.Semantic.DeepEqual(a.OneOf, b.OneOf) {
 		m.narrow(path, "exactly one of further conditions must hold")
-		out.AllOf = append(out.AllOf, props{OneOf: b.DeepCopy().OneOf})
+		out.AllOf = append(slices.Clip(out.AllOf), props{OneOf: b.DeepCopy().OneOf})
 	}
 	if b.Not != nil && !equality.Semantic.DeepEqual(a.Not, b.Not) {
 		m.narrow(path, "a further condition must not hold")
-		out.AllOf = append(out.AllOf, props{Not: b.Not.DeepCopy()})
+		out.AllOf = append(slices.Clip(out.AllOf), props{Not: b.Not.DeepCopy()})
 	}
 }
 
 // rules demands the CEL rules of both.
-func (m *meeting) rules(out, a, b *props, path string) bool {
+func (m *meeting) rules(out, a, b *props, path string) {
 	for _, r := range b.XValidations {
 		if !slices.ContainsFunc(a.XValidations, func(o apiextensionsv1.ValidationRule) bool { return o.Rule == r.Rule }) {
 			m.narrow(path, "rule must hold: %s", r.Rule)
-			out.XValidations = append(out.XValidations, r)
+			out.XValidations = append(slices.Clip(out.XValidations), r)
 		}
 	}
-	return true
 }
 
 var word = regexp.MustCompile(`[A-Za-z_][A-Za-z0-9_]*`)

@@ -3,6 +3,7 @@ package publish
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -249,6 +250,7 @@ func keyed(item *apiextensionsv1.JSONSchemaProps, keys []string) bool {
 	if len(keys) == 0 || item.Type != "object" {
 		return false
 	}
+	item.Properties = maps.Clone(item.Properties)
 	for _, k := range keys {
 		f, ok := item.Properties[k]
 		if !ok || f.Type == "object" || f.Type == "array" || f.Type == "" {
