@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/tls"
 	"crypto/x509"
-	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -117,9 +116,12 @@ func get(ctx context.Context, client *http.Client, url string) error {
 		return err
 	}
 	defer resp.Body.Close() //nolint:errcheck // only read
-	body, err := io.ReadAll(io.LimitReader(resp.Body, answerLimit))
-	if resp.StatusCode != http.StatusOK {
-		return fmt.Errorf("%s answers %s: %s", url, resp.Status, errors.Join(errors.New(string(body)), err))
+	if resp.StatusCode == http.StatusOK {
+		return nil
 	}
-	return nil
+	body, err := io.ReadAll(io.LimitReader(resp.Body, answerLimit))
+	if err != nil {
+		body = fmt.Appendf(body, " (%v)", err)
+	}
+	return fmt.Errorf("%s answers %s: %s", url, resp.Status, body)
 }

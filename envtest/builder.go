@@ -89,12 +89,11 @@ func (b Builder) cache() (string, error) {
 		}
 		return dir, nil
 	}
-	dir, err := os.UserCacheDir()
-	if err != nil {
-		// No home, as in some containers: a folder of this user's is as good.
-		return filepath.Join(os.TempDir(), fmt.Sprintf("tmc-envtest-cache-%d", os.Getuid())), nil
+	if dir, err := os.UserCacheDir(); err == nil {
+		return filepath.Join(dir, "tmc-envtest"), nil
 	}
-	return filepath.Join(dir, "tmc-envtest"), nil
+	// No home, as in some containers: a folder of this user's is as good.
+	return filepath.Join(os.TempDir(), fmt.Sprintf("tmc-envtest-cache-%d", os.Getuid())), nil
 }
 
 var errNotCached = errors.New("not in the cache")

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"strconv"
 
 	"k8s.io/client-go/rest"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -15,11 +14,9 @@ import (
 // controllers, the scheduler and simulated nodes on which workloads run.
 type Cluster struct {
 	*instance
-	*access
+	front
 
-	direct     *access
 	files      *clusterFiles
-	port       int
 	assets     Assets
 	opts       *clusterOptions
 	generation int // counts how often the data was lost
@@ -75,20 +72,10 @@ func startCluster(ctx context.Context, name string, assets Assets, o *clusterOpt
 
 // prepare makes all that outlives restarts: the port, the proxy, the files.
 func (c *Cluster) prepare() error {
-	port, release, err := holdPort()
-	if err != nil {
+	var err error
+	if c.front, err = c.newFront(clusterAdminGroup); err != nil {
 		return err
 	}
-	c.port = port
-	c.closers = append(c.closers, release)
-	backend := "127.0.0.1:" + strconv.Itoa(port)
-	if c.proxy, err = newProxy(backend); err != nil {
-		return err
-	}
-	if c.access, err = newAccess(c.name, c.proxy.Addr(), clusterAdminGroup); err != nil {
-		return err
-	}
-	c.direct = &access{ca: c.ca, admin: c.admin, addr: backend}
 	if c.files, err = writeClusterFiles(c.dir, c.name, c.direct); err != nil {
 		return err
 	}

@@ -69,9 +69,10 @@
 // test needs. Nodes and pods are played by kwok: no container runs, and no
 // volume is provisioned.
 //
-// A cluster without workloads costs about 300 MiB of memory, one with them 500,
-// kcp 500, and each etcd reserves 64 MiB of disk. Cached servers take 500 MB;
-// those of older pins stay until you remove them.
+// A cluster without workloads costs about 270 MiB of memory, one with them 470,
+// kcp 410, and an etcd 55, with 125 MiB more that it reserves in its folder,
+// which is why clusters that start together share one. Cached servers take 460
+// MB; those of older pins stay until you remove them.
 //
 // Windows can compile this package but not start servers.
 package envtest

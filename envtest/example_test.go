@@ -32,7 +32,7 @@ func ExampleStartCluster() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	defer cluster.Close()
+	defer cluster.Close() //nolint:errcheck // an example
 
 	c, err := cluster.Client()
 	if err != nil {
@@ -59,7 +59,9 @@ func ExampleStartClusters() {
 	}
 	for _, c := range clusters {
 		fmt.Println(c.Name())
-		c.Close()
+		if err := c.Close(); err != nil {
+			log.Fatal(err)
+		}
 	}
 	// Output:
 	// eu-1
@@ -73,7 +75,7 @@ func ExampleProxy() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	defer cluster.Close()
+	defer cluster.Close() //nolint:errcheck // an example
 	c, err := cluster.Client()
 	if err != nil {
 		log.Fatal(err)
@@ -102,7 +104,7 @@ func ExampleStartKCP() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	defer kcp.Close()
+	defer kcp.Close() //nolint:errcheck // an example
 
 	tree, err := kcp.CreateTree(ctx, "provider", "tenant")
 	if err != nil {

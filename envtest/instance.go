@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"sync"
 	"time"
 )
@@ -175,11 +176,11 @@ func (i *instance) Proxy() *Proxy { return i.proxy }
 func (i *instance) Logs() string {
 	i.mu.Lock()
 	defer i.mu.Unlock()
-	var all string
+	var all strings.Builder
 	for _, c := range i.parts {
-		all += fmt.Sprintf("--- %s/%s (%s)\n%s\n", i.name, c.server, c.state(), c.logTail())
+		_, _ = fmt.Fprintf(&all, "--- %s/%s (%s)\n%s\n", i.name, c.server, c.state(), c.logTail())
 	}
-	return all
+	return all.String()
 }
 
 // Close ends the servers for good and removes their data. It may be called more

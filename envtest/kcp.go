@@ -25,11 +25,9 @@ var Root = logicalcluster.NewPath("root")
 // A KCP is a kcp with an etcd of its own.
 type KCP struct {
 	*instance
-	*access
+	front
 
-	direct *access
 	scheme *runtime.Scheme
-	port   int
 	assets Assets
 	opts   *options
 }
@@ -73,20 +71,10 @@ func (k *KCP) prepare() error {
 			return fmt.Errorf("build a scheme: %w", err)
 		}
 	}
-	port, release, err := holdPort()
-	if err != nil {
+	var err error
+	if k.front, err = k.newFront(kcpAdminGroup); err != nil {
 		return err
 	}
-	k.port = port
-	k.closers = append(k.closers, release)
-	backend := "127.0.0.1:" + strconv.Itoa(port)
-	if k.proxy, err = newProxy(backend); err != nil {
-		return err
-	}
-	if k.access, err = newAccess("kcp", k.proxy.Addr(), kcpAdminGroup); err != nil {
-		return err
-	}
-	k.direct = &access{ca: k.ca, admin: k.admin, addr: backend}
 	ready, err := k.direct.probe("/readyz")
 	if err != nil {
 		return err

@@ -143,6 +143,7 @@ func TestAWorkspaceExportsAndOthersBind(t *testing.T) {
 }
 
 func testUsers(t *testing.T, kcp *tmcenvtest.KCP, ws tmcenvtest.Workspace) {
+	t.Helper()
 	ctx := t.Context()
 	rules := rbacv1.PolicyRule{Verbs: []string{"get", "list"}, APIGroups: []string{""}, Resources: []string{"configmaps"}}
 	subject := rbacv1.Subject{Kind: rbacv1.GroupKind, Name: "team-a"}

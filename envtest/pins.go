@@ -61,8 +61,8 @@ func (r recipe) key() (string, error) {
 		if err != nil {
 			return "", err
 		}
-		fmt.Fprintf(h, "%s %d\n%s", name, len(content), content)
+		h.Write(fmt.Appendf(nil, "%s %d\n%s", name, len(content), content))
 	}
-	fmt.Fprintf(h, "%s\n%s\n%s/%s\n%s\n", r.pkg, r.ldflags(), runtime.GOOS, runtime.GOARCH, runtime.Version())
+	h.Write(fmt.Appendf(nil, "%s\n%s\n%s/%s\n%s\n", r.pkg, r.ldflags(), runtime.GOOS, runtime.GOARCH, runtime.Version()))
 	return hex.EncodeToString(h.Sum(nil))[:16], nil
 }

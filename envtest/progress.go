@@ -92,7 +92,7 @@ func (p *progress) stop() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.terminal && p.wrote {
-		fmt.Fprintln(p.w)
+		_, _ = fmt.Fprintln(p.w)
 	}
 }
 
@@ -105,8 +105,8 @@ func (p *progress) write(doing string) {
 	}
 	p.wrote = true
 	if p.terminal {
-		fmt.Fprintf(p.w, "\r\x1b[K%s", line)
+		_, _ = fmt.Fprintf(p.w, "\r\x1b[K%s", line)
 	} else {
-		fmt.Fprintln(p.w, line)
+		_, _ = fmt.Fprintln(p.w, line)
 	}
 }

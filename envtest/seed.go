@@ -81,7 +81,7 @@ func (k *KCP) seedPath() (string, error) {
 		if err != nil {
 			return "", fmt.Errorf("look at %s: %w", s, err)
 		}
-		fmt.Fprintln(h, s, k.assets[s], info.Size(), info.ModTime().UnixNano(), strings.Join(k.opts.args[s], "\x00"))
+		h.Write(fmt.Appendln(nil, s, k.assets[s], info.Size(), info.ModTime().UnixNano(), strings.Join(k.opts.args[s], "\x00")))
 	}
 	return filepath.Join(cache, "kcp-seed-"+hex.EncodeToString(h.Sum(nil))[:16]+".tar.gz"), nil
 }

@@ -53,8 +53,8 @@ var recipes = map[Server]recipe{
 		stamp: map[string]string{"sigs.k8s.io/kwok/pkg/consts.Version": "v0.7.0"},
 	},
 	ServerKubeAPIServer:         kubeRecipe(ServerKubeAPIServer, "3 min"),
-	ServerKubeControllerManager: kubeRecipe(ServerKubeControllerManager, "1 min after kube-apiserver"),
-	ServerKubeScheduler:         kubeRecipe(ServerKubeScheduler, "20 s after kube-apiserver"),
+	ServerKubeControllerManager: kubeRecipe(ServerKubeControllerManager, "1 min"),
+	ServerKubeScheduler:         kubeRecipe(ServerKubeScheduler, "20 s"),
 	ServerKCP: {
 		pins: "kcp", pkg: "github.com/kcp-dev/kcp/cmd/kcp", version: "v" + kcpVersion, duration: "4 min",
 		stamp: kubeStamp("v"+kcpKube+"+kcp-v"+kcpVersion, kcpKube),

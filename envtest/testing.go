@@ -7,54 +7,54 @@ import (
 // NewCluster is StartCluster for a test: it fails the test if the cluster does
 // not start, closes it when the test ends, and adds the servers' logs to a test
 // that failed.
-func NewCluster(t testing.TB, name string, opts ...ClusterOption) *Cluster {
-	t.Helper()
-	c, err := StartCluster(t.Context(), name, opts...)
-	return attend(t, c, err)
+func NewCluster(tb testing.TB, name string, opts ...ClusterOption) *Cluster {
+	tb.Helper()
+	c, err := StartCluster(tb.Context(), name, opts...)
+	return attend(tb, c, err)
 }
 
 // NewClusters is StartClusters for a test, as NewCluster is StartCluster.
-func NewClusters(t testing.TB, specs ...ClusterSpec) []*Cluster {
-	t.Helper()
-	clusters, err := StartClusters(t.Context(), specs...)
+func NewClusters(tb testing.TB, specs ...ClusterSpec) []*Cluster {
+	tb.Helper()
+	clusters, err := StartClusters(tb.Context(), specs...)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	for _, c := range clusters {
-		attend(t, c, nil)
+		attend(tb, c, nil)
 	}
 	return clusters
 }
 
 // NewKCP is StartKCP for a test, as NewCluster is StartCluster.
-func NewKCP(t testing.TB, opts ...Option) *KCP {
-	t.Helper()
-	k, err := StartKCP(t.Context(), opts...)
-	return attend(t, k, err)
+func NewKCP(tb testing.TB, opts ...Option) *KCP {
+	tb.Helper()
+	k, err := StartKCP(tb.Context(), opts...)
+	return attend(tb, k, err)
 }
 
 // NewEtcd is StartEtcd for a test, as NewCluster is StartCluster.
-func NewEtcd(t testing.TB, opts ...Option) *Etcd {
-	t.Helper()
-	e, err := StartEtcd(t.Context(), opts...)
-	return attend(t, e, err)
+func NewEtcd(tb testing.TB, opts ...Option) *Etcd {
+	tb.Helper()
+	e, err := StartEtcd(tb.Context(), opts...)
+	return attend(tb, e, err)
 }
 
 func attend[T interface {
 	Logs() string
 	Close() error
-}](t testing.TB, server T, err error,
+}](tb testing.TB, server T, err error,
 ) T {
-	t.Helper()
+	tb.Helper()
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
-	t.Cleanup(func() {
-		if t.Failed() {
-			t.Log(server.Logs())
+	tb.Cleanup(func() {
+		if tb.Failed() {
+			tb.Log(server.Logs())
 		}
 		if err := server.Close(); err != nil {
-			t.Error(err)
+			tb.Error(err)
 		}
 	})
 	return server

@@ -72,7 +72,7 @@ func (k *KCP) CreateTree(ctx context.Context, paths ...string) ([]Workspace, err
 	for _, text := range paths {
 		path := Root
 		var last Workspace
-		for _, name := range strings.Split(text, ":") {
+		for name := range strings.SplitSeq(text, ":") {
 			parent := path
 			path = path.Join(name)
 			if _, done := made[path]; !done {

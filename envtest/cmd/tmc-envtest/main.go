@@ -32,7 +32,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	flags := flag.NewFlagSet("tmc-envtest", flag.ContinueOnError)
 	flags.SetOutput(stderr)
 	flags.Usage = func() {
-		fmt.Fprintf(stderr, "usage: tmc-envtest [flags] [server ...]\n\nservers: %v, all by default\n\n", tmcenvtest.Servers())
+		_, _ = fmt.Fprintf(stderr, "usage: tmc-envtest [flags] [server ...]\n\nservers: %v, all by default\n\n", tmcenvtest.Servers())
 		flags.PrintDefaults()
 	}
 	dir := flags.String("dir", "", "cache `folder` (default tmc-envtest in the user's cache folder)")
@@ -52,10 +52,12 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 		return err
 	}
 	for _, s := range servers {
+		line := fmt.Sprintf("%s\t%s\n", s, assets[s])
 		if *env {
-			fmt.Fprintf(stdout, "export %s='%s'\n", s.EnvVar(), assets[s])
-		} else {
-			fmt.Fprintf(stdout, "%s\t%s\n", s, assets[s])
+			line = fmt.Sprintf("export %s='%s'\n", s.EnvVar(), assets[s])
+		}
+		if _, err := io.WriteString(stdout, line); err != nil {
+			return fmt.Errorf("print the paths: %w", err)
 		}
 	}
 	return nil
