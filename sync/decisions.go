@@ -8,6 +8,7 @@ import (
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
+	"sigs.k8s.io/multicluster-runtime/pkg/multicluster"
 
 	"github.com/tmc-sdk/tmc/cluster/workspaces"
 	"github.com/tmc-sdk/tmc/placement"
@@ -100,6 +101,21 @@ func (d *decisions) count(ns namespaceKey, p *v1alpha1.Placement, n int) {
 		if len(counts) == 0 {
 			delete(d.byCluster, t.Cluster)
 		}
+	}
+}
+
+// drop forgets a workspace.
+func (d *decisions) drop(workspace multicluster.ClusterName) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for ns, known := range d.byNamespace {
+		if ns.workspace != workspace {
+			continue
+		}
+		for _, p := range known {
+			d.count(ns, p, -1)
+		}
+		delete(d.byNamespace, ns)
 	}
 }
 

@@ -20,7 +20,9 @@ func (l *Loop) handle(e workspaces.Event) {
 	kind := obj.GroupVersionKind()
 	switch kind {
 	case placementKind, clusterPlacementKind:
-		if l.decisions.observe(e) {
+		// What was there before is told anew when all of it is known: only then
+		// can it be acted on, changed or not.
+		if l.decisions.observe(e) || e.Initial {
 			l.enqueueNamespace(namespaceKey{e.Cluster, obj.GetNamespace()}, e.Initial)
 		}
 		return

@@ -24,8 +24,8 @@ type record struct {
 	// held says that our finalizer was written, though the cache may not show
 	// it yet.
 	held bool
-	// replaced is the resourceVersion that our last status write replaced: a
-	// cache that still shows it shows the status before the write.
+	// replaced is the resourceVersion that our last write replaced: a cache that
+	// still shows it shows the object before the write.
 	replaced string
 	// reported is when the status was last written.
 	reported time.Time
@@ -85,7 +85,7 @@ func (l *Loop) holdOn(ctx context.Context, key Key, original *unstructured.Unstr
 		return nil, fmt.Errorf("put finalizer: %w", err)
 	}
 	r := l.record(key, original.GetUID())
-	r.held = true
+	r.held, r.replaced = true, original.GetResourceVersion()
 	l.remember(key, r)
 	return held, nil
 }

@@ -47,6 +47,9 @@ type lane struct {
 
 	making sync.RWMutex // held to read while a copy is made, to write while a namespace is deleted
 
+	naming sync.Mutex           // held while a namespace is made
+	made   map[string]time.Time // namespaces that were made just now
+
 	mu       sync.Mutex
 	kinds    map[schema.GroupVersionKind]knowledge
 	outcomes map[Key]outcome
@@ -101,7 +104,7 @@ func newLane(loop *Loop, conn *tmccluster.Connection, logger logr.Logger) (*lane
 		name: conn.Name, uid: conn.UID, loop: loop, logger: logger.WithValues("physicalCluster", conn.Name), done: conn.Done(),
 		queue: workqueue.NewTypedRateLimitingQueue(
 			workqueue.NewTypedItemExponentialFailureRateLimiter[errand](100*time.Millisecond, time.Minute)),
-		kinds: map[schema.GroupVersionKind]knowledge{}, outcomes: map[Key]outcome{},
+		kinds: map[schema.GroupVersionKind]knowledge{}, outcomes: map[Key]outcome{}, made: map[string]time.Time{},
 	}
 	if l.live, err = client.New(live, client.Options{HTTPClient: httpClient, Mapper: mapper}); err != nil {
 		return nil, fmt.Errorf("build client of cluster %s: %w", conn.Name, err)

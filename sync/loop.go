@@ -63,7 +63,6 @@ type Loop struct {
 	mu      sync.Mutex
 	lanes   map[string]*lane
 	records map[Key]*record
-	engaged map[multicluster.ClusterName]struct{}
 	retired []func(multicluster.ClusterName, types.NamespacedName, string)
 }
 
@@ -95,7 +94,7 @@ func New(mgr mcmanager.Manager, fleet Fleet, pipeline *transform.Pipeline, opts 
 		decisions:    newDecisions(),
 		started:      make(chan struct{}),
 		logger:       mgr.GetLogger().WithName("sync"),
-		lanes:        map[string]*lane{}, records: map[Key]*record{}, engaged: map[multicluster.ClusterName]struct{}{},
+		lanes:        map[string]*lane{}, records: map[Key]*record{},
 	}
 	if l.rules == nil {
 		l.rules = transform.NewStatusRules()
@@ -158,14 +157,7 @@ func (l *Loop) Start(ctx context.Context) error {
 
 // Engage begins to sync a workspace. The manager calls it.
 func (l *Loop) Engage(ctx context.Context, name multicluster.ClusterName, cl crcluster.Cluster) error {
-	l.mu.Lock()
-	l.engaged[name] = struct{}{}
-	l.mu.Unlock()
-	context.AfterFunc(ctx, func() {
-		l.mu.Lock()
-		defer l.mu.Unlock()
-		delete(l.engaged, name)
-	})
+	l.decisions.drop(name) // what was known before the workspace was last out of sight
 	return l.watcher.Engage(ctx, name, cl)
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -28,7 +29,15 @@ func (l *lane) ensureNamespace(ctx context.Context, key Key) error {
 			return nil
 		}
 	}
+	l.naming.Lock()
+	defer l.naming.Unlock()
+	if time.Since(l.made[rendered.GetName()]) < requestTimeout {
+		return nil // the cache does not show it yet
+	}
 	_, err := l.write(ctx, rendered, onlyIf{absent: true})
+	if err == nil {
+		l.made[rendered.GetName()] = time.Now()
+	}
 	if !apierrors.IsConflict(err) {
 		return err
 	}
@@ -90,6 +99,9 @@ func (l *lane) tidy(ctx context.Context, ns namespaceKey) (again bool) {
 	}
 	uid := there.GetUID()
 	err = l.live.Delete(ctx, there, client.Preconditions{UID: &uid})
+	l.naming.Lock()
+	delete(l.made, name)
+	l.naming.Unlock()
 	return client.IgnoreNotFound(err) != nil
 }
 

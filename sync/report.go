@@ -273,5 +273,6 @@ func (l *Loop) tell(ctx context.Context, key Key, original *unstructured.Unstruc
 	if refusal.Cluster != "" {
 		note = refusal.Cluster + ": " + note
 	}
-	cl.GetEventRecorder("tmc-sync").Eventf(original, nil, kind, refusal.Reason, "Sync", "%s", clip(note))
+	//nolint:staticcheck // kcp serves no events.k8s.io to exports; a claim on the core group's events is all there is
+	cl.GetEventRecorderFor("tmc-sync").Event(original, kind, refusal.Reason, clip(note))
 }

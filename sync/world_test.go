@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"os"
+	"runtime"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -15,6 +16,7 @@ import (
 	"github.com/go-logr/logr"
 	"github.com/go-logr/logr/testr"
 	"github.com/stretchr/testify/require"
+	"golang.org/x/sync/errgroup"
 	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
@@ -130,7 +132,9 @@ type world struct {
 	fleet    *tmccluster.Fleet
 	upstream counter // of writes to workspaces by the loop
 	physical counter // of writes to clusters by the loop
-	loop     *loop
+	// upstreamWrap, if set, stands between the next loop and kcp.
+	upstreamWrap func(http.RoundTripper) http.RoundTripper
+	loop         *loop
 }
 
 // loop is a running controller.
@@ -185,6 +189,16 @@ var quickProbe = tmccluster.ProbePolicy{Interval: 200 * time.Millisecond, Timeou
 // newWorld makes an export and tenants for a test, and starts no loop.
 func newWorld(t *testing.T, tenants int) *world {
 	t.Helper()
+	w := newWorldWithoutExport(t, tenants)
+	require.NoError(t, servers.kcp.Export(t.Context(), w.platform.Path, w.apiExport()))
+	for _, tenant := range w.tenants {
+		require.NoError(t, servers.kcp.Bind(t.Context(), tenant.Path, w.platform.Path, w.export))
+	}
+	return w
+}
+
+func newWorldWithoutExport(t *testing.T, tenants int) *world {
+	t.Helper()
 	if testing.Short() {
 		t.Skip("needs real servers")
 	}
@@ -197,10 +211,6 @@ func newWorld(t *testing.T, tenants int) *world {
 	tree, err := servers.kcp.CreateTree(t.Context(), names...)
 	require.NoError(t, err)
 	w.platform, w.tenants = tree[0], tree[1:]
-	require.NoError(t, servers.kcp.Export(t.Context(), w.platform.Path, w.apiExport()))
-	for _, tenant := range w.tenants {
-		require.NoError(t, servers.kcp.Bind(t.Context(), tenant.Path, w.platform.Path, w.export))
-	}
 	w.fleet = w.startFleet()
 	return w
 }
@@ -247,6 +257,9 @@ func (w *world) start(opts ...syncer.Option) *loop {
 	cfg := rest.CopyConfig(servers.kcp.Config(w.platform.Path))
 	cfg.QPS = -1
 	cfg.Wrap(w.upstream.wrap)
+	if w.upstreamWrap != nil {
+		cfg.Wrap(w.upstreamWrap)
+	}
 	provider, err := workspaces.NewProvider(cfg, w.export, workspaces.Options{Retry: 200 * time.Millisecond})
 	require.NoError(w.t, err)
 	logger := logr.Discard()
@@ -278,7 +291,13 @@ func (w *world) start(opts ...syncer.Option) *loop {
 
 func (w *world) stopLoop() {
 	w.loop.stop()
-	<-w.loop.done
+	select {
+	case <-w.loop.done:
+	case <-time.After(15 * time.Second):
+		stacks := make([]byte, 1<<20)
+		w.t.Errorf("the loop does not stop:\n%s", stacks[:runtime.Stack(stacks, true)])
+		<-w.loop.done
+	}
 }
 
 // tenant returns a client for a tenant's workspace, as the tenant's admin.
@@ -301,6 +320,17 @@ func (w *world) cluster(name string) client.Client {
 	}
 	w.t.Fatalf("no cluster %q", name)
 	return nil
+}
+
+// parallel calls do for 0 to n-1, several at a time.
+func parallel(t *testing.T, workers, n int, do func(i int) error) {
+	t.Helper()
+	var group errgroup.Group
+	group.SetLimit(workers)
+	for i := range n {
+		group.Go(func() error { return do(i) })
+	}
+	require.NoError(t, group.Wait())
 }
 
 // eventually polls until check returns nil.
