@@ -57,6 +57,7 @@ type Controller struct {
 	memo   *memo
 	recent *recent
 	pulse  *pulse
+	pens   pens
 }
 
 var _ mcmanager.Runnable = (*Controller)(nil)
@@ -98,6 +99,11 @@ func New(mgr mcmanager.Manager, fleet Fleet, engine Engine, opts ...Option) (*Co
 		n.NotifyRetired(func(workspace multicluster.ClusterName, name types.NamespacedName, _ string) {
 			c.enqueue(false, Key{Workspace: workspace, NamespacedName: name})
 		})
+	}
+	for _, layer := range o.layers {
+		if n, ok := layer.(LayerNotifier); ok {
+			n.NotifyChanged(func(workspace multicluster.ClusterName) { c.enqueue(true, c.index.in(workspace)...) })
+		}
 	}
 	if err := mgr.Add(c); err != nil {
 		return nil, fmt.Errorf("placement controller: add to manager: %w", err)

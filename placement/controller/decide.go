@@ -20,8 +20,10 @@ type question struct {
 	workspace multicluster.ClusterName
 	placement *v1alpha1.Placement
 	workloads []placement.Workload
-	fleet     *cluster.Snapshot
-	now       time.Time
+	// policies of the layers above, the outermost first.
+	policies []named
+	fleet    *cluster.Snapshot
+	now      time.Time
 	// settle is the age from which on a Placement that covers nothing is told.
 	settle time.Duration
 	// retired clusters hold no copy any more.
@@ -51,28 +53,39 @@ func (c *Controller) decide(ctx context.Context, q *question) (*answer, error) {
 		if err := c.place(ctx, q, a); err != nil {
 			return nil, err
 		}
+		c.metrics.decisions.WithLabelValues(placed(&a.status).Reason).Inc()
 	}
 	a.status.Summary = summarize(a.status.Targets)
 	a.interest.clusters = clustersOf(a.status.Targets)
 	return a, nil
 }
 
-// place asks the engine.
+// place asks the engine, within what the layers above allow.
 func (c *Controller) place(ctx context.Context, q *question, a *answer) error {
+	spec, notes, refusal := narrow(&q.placement.Spec, q.policies)
+	if refusal != "" {
+		a.reject(q, refusal, c.poll)
+		return nil
+	}
+	pen, err := c.pens.of(q.fleet, q.policies)
+	if err != nil {
+		return err
+	}
 	start := time.Now()
-	d, err := c.engine.Place(ctx, requestFor(q), q.fleet)
+	d, err := c.engine.Place(ctx, requestFor(q, spec), pen.fleet)
 	c.metrics.duration.Observe(time.Since(start).Seconds())
 	if err != nil {
 		return fmt.Errorf("place: %w", err)
 	}
 	if d.Reason == v1alpha1.ReasonInvalid {
 		a.reject(q, d.Message, c.poll)
-	} else {
-		a.take(q, d, c.poll)
+		return nil
 	}
-	if outcome := placed(&a.status); outcome != nil {
-		c.metrics.decisions.WithLabelValues(outcome.Reason).Inc()
-	}
+	a.take(q, d, c.poll)
+	a.status.Rejected = pen.explain(d.Rejected)
+	a.tell(q, d, notes)
+	a.interest.waiting = d.Reason != "" || wantsMore(spec, len(d.Targets))
+	a.interest.properties = looksAtProperties(spec) || slices.ContainsFunc(q.policies, func(n named) bool { return selectsByProperties(n.policy.Clusters) })
 	return nil
 }
 
@@ -132,17 +145,19 @@ func (a *answer) take(q *question, d *placement.Decision, poll time.Duration) {
 	a.status.Targets = append(chosen, a.keep(q, others, poll)...)
 	slices.SortFunc(a.status.Targets, func(x, y v1alpha1.Target) int { return strings.Compare(x.Cluster, y.Cluster) })
 	a.status.ObservedGeneration = q.placement.Generation
-	a.status.Rejected = d.Rejected
-	message := d.Message
-	if d.Reason == "" && message == "" {
-		message = fmt.Sprintf("The work goes to %s.", summarize(chosen))
-	}
-	a.status.Conditions = withCondition(a.status.Conditions, condition(q.placement.Generation, d.Reason, message), metav1.Time{Time: q.now})
-	a.interest.waiting = d.Reason != "" || wantsMore(&q.placement.Spec, len(chosen))
-	a.interest.properties = looksAtProperties(&q.placement.Spec)
 	if !d.Recheck.IsZero() {
 		a.again = sooner(a.again, max(d.Recheck.Sub(q.now), time.Millisecond))
 	}
+}
+
+// tell sets the condition to what the engine said and the layers noted.
+func (a *answer) tell(q *question, d *placement.Decision, notes []string) {
+	message := d.Message
+	if d.Reason == "" && message == "" {
+		message = fmt.Sprintf("The work goes to %s.", summarize(d.Targets))
+	}
+	message = strings.Join(append([]string{message}, notes...), " ")
+	a.status.Conditions = withCondition(a.status.Conditions, condition(q.placement.Generation, d.Reason, message), metav1.Time{Time: q.now})
 }
 
 // lostPolls is how much less often a lost cluster is asked for its copies.
@@ -216,13 +231,17 @@ func wantsMore(spec *v1alpha1.PlacementSpec, chosen int) bool {
 // looksAtProperties says whether properties or the version of a cluster can
 // rule it out.
 func looksAtProperties(spec *v1alpha1.PlacementSpec) bool {
-	return spec.Clusters != nil && (len(spec.Clusters.MatchProperties) > 0 || spec.Clusters.Expression != "") || len(spec.Spread) > 0
+	return len(spec.Spread) > 0 || selectsByProperties(spec.Clusters)
 }
 
-func requestFor(q *question) *placement.Request {
+func selectsByProperties(s *v1alpha1.ClusterSelector) bool {
+	return s != nil && (len(s.MatchProperties) > 0 || s.Expression != "")
+}
+
+func requestFor(q *question, spec *v1alpha1.PlacementSpec) *placement.Request {
 	p := q.placement
 	return &placement.Request{
 		Workspace: string(q.workspace), Namespace: p.Namespace, Name: p.Name,
-		Spec: &p.Spec, Workloads: q.workloads, Current: p.Status.Targets, Now: q.now,
+		Spec: spec, Workloads: q.workloads, Current: p.Status.Targets, Now: q.now,
 	}
 }

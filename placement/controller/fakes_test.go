@@ -269,3 +269,36 @@ func (l *limit) asked() int {
 func prodByDefault(context.Context, multicluster.ClusterName, string) (*v1alpha1.PlacementSpec, error) {
 	return &v1alpha1.PlacementSpec{Clusters: &v1alpha1.ClusterSelector{MatchLabels: map[string]string{"env": "prod"}}}, nil
 }
+
+// rule is a Layer that allows one cluster, and changes its mind.
+type rule struct {
+	mu     sync.Mutex
+	policy *placementcontroller.Policy
+	notify func(multicluster.ClusterName)
+}
+
+var (
+	_ placementcontroller.Layer         = (*rule)(nil)
+	_ placementcontroller.LayerNotifier = (*rule)(nil)
+)
+
+func newRule(cluster string) *rule {
+	return &rule{policy: &placementcontroller.Policy{Clusters: &v1alpha1.ClusterSelector{Names: []string{cluster}}}}
+}
+
+func (*rule) Name() string { return "rule" }
+
+func (r *rule) Policy(context.Context, *placementcontroller.Scope) (*placementcontroller.Policy, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.policy, nil
+}
+
+func (r *rule) NotifyChanged(fn func(multicluster.ClusterName)) { r.notify = fn }
+
+func (r *rule) allow(cluster string) {
+	r.mu.Lock()
+	r.policy = newRule(cluster).policy
+	r.mu.Unlock()
+	r.notify("")
+}

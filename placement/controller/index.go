@@ -120,6 +120,21 @@ func (x *index) affected(changes map[string]effect) []Key {
 	return keys
 }
 
+// in returns the Placements of a workspace, or with an empty name of all,
+// sorted.
+func (x *index) in(workspace multicluster.ClusterName) []Key {
+	x.mu.RLock()
+	defer x.mu.RUnlock()
+	var keys []Key
+	for k := range x.interests {
+		if workspace == "" || k.Workspace == workspace {
+			keys = append(keys, k)
+		}
+	}
+	slices.SortFunc(keys, compareKeys)
+	return keys
+}
+
 // counts returns the number of Placements, and of those that wait.
 func (x *index) counts() (all, waiting int) {
 	x.mu.RLock()

@@ -223,3 +223,15 @@ func TestUnknownCopiesKeepTheRecordForEver(t *testing.T) {
 	require.NoError(t, errors.Join(err))
 	require.True(t, on("(a) b")(p), show(p))
 }
+
+func TestLayerThatChangesMovesWhatItNoLongerAllows(t *testing.T) {
+	w := newWorld(t, newFleet(state("a", "env", "dev"), state("b", "env", "prod")))
+	layer := newRule("a")
+	w.start(t, placementcontroller.WithLayers(layer))
+	tn := w.tenants[0]
+	tn.deploy(t, "default", "web")
+	p := tn.eventually(t, "default", "default", on("a"))
+	require.Equal(t, placementcontroller.FilterLayer, p.Status.Rejected[0].Filter, "who decided is in the explanation")
+	layer.allow("b")
+	tn.eventually(t, "default", "default", on("(a) b"))
+}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -25,6 +26,7 @@ type options struct {
 	resources  []schema.GroupVersionKind
 	copies     Copies
 	defaults   DefaultsFunc
+	layers     []Layer
 	limiter    Limiter
 	registerer prometheus.Registerer
 	now        func() time.Time
@@ -66,6 +68,12 @@ func WithCopies(copies Copies) Option {
 // Default: the zero spec.
 func WithDefaults(defaults DefaultsFunc) Option {
 	return func(o *options) { o.defaults = defaults }
+}
+
+// WithLayers sets the levels of policy above the Placements of tenants, the
+// outermost first. Default: none.
+func WithLayers(layers ...Layer) Option {
+	return func(o *options) { o.layers = append(o.layers, layers...) }
 }
 
 // WithLimiter bounds how much work moves at once. Default: a Budget without
@@ -116,6 +124,8 @@ func (o *options) validate() error {
 	switch {
 	case o.defaults == nil || o.limiter == nil || o.now == nil:
 		return errors.New("placement controller: WithDefaults, WithLimiter and WithClock take no nil: leave them out for the default")
+	case slices.Contains(o.layers, nil):
+		return errors.New("placement controller: WithLayers takes no nil")
 	case o.workers < 1:
 		return fmt.Errorf("placement controller: WithWorkers(%d): at least 1 is needed", o.workers)
 	}

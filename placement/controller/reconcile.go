@@ -3,6 +3,7 @@ package controller
 import (
 	"context"
 	"errors"
+	"fmt"
 	"strings"
 	"time"
 
@@ -51,15 +52,19 @@ func (c *Controller) Reconcile(ctx context.Context, k Key) (reconcile.Result, er
 	}
 	c.tellUncovered(ctx, k, v)
 
+	policies, err := c.policies(ctx, k)
+	if err != nil {
+		return c.failed(ctx, k, v.placement, err)
+	}
 	q := &question{
+		policies:  policies,
 		workspace: k.Workspace, placement: v.placement, workloads: v.workloads,
 		fleet: c.fleet.Snapshot(), now: c.opts.now(), settle: c.opts.settle,
 		retired: c.retired(ctx, k, v.placement),
 	}
 	a, err := c.decide(ctx, q)
 	if err != nil {
-		c.tell(ctx, k, aboutPlacement(k, v.placement), ReasonDecisionFailed, "The decision failed and is tried again: "+err.Error())
-		return reconcile.Result{}, err
+		return c.failed(ctx, k, v.placement, err)
 	}
 	c.index.set(k, a.interest)
 	if missed(q.fleet, c.fleet.Snapshot(), a.interest) {
@@ -67,6 +72,27 @@ func (c *Controller) Reconcile(ctx context.Context, k Key) (reconcile.Result, er
 	}
 	c.mayMove(ctx, k, q, a)
 	return c.record(ctx, k, v.placement, a)
+}
+
+// policies asks the layers.
+func (c *Controller) policies(ctx context.Context, k Key) ([]named, error) {
+	var policies []named
+	for _, layer := range c.opts.layers {
+		policy, err := layer.Policy(ctx, &Scope{Workspace: k.Workspace, Namespace: k.Namespace, Name: k.Name})
+		if err != nil {
+			return nil, fmt.Errorf("ask layer %q for its policy: %w", layer.Name(), err)
+		}
+		if policy != nil {
+			policies = append(policies, named{layer.Name(), policy})
+		}
+	}
+	return policies, nil
+}
+
+// failed tells that there is no answer; what is on record stays.
+func (c *Controller) failed(ctx context.Context, k Key, p *v1alpha1.Placement, err error) (reconcile.Result, error) {
+	c.tell(ctx, k, aboutPlacement(k, p), ReasonDecisionFailed, "The decision failed and is tried again: "+err.Error())
+	return reconcile.Result{}, err
 }
 
 // tellUncovered tells of work that is left over because a Placement with the
