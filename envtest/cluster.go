@@ -119,6 +119,9 @@ func (c *Cluster) loseData() error {
 // Name is the name that the cluster was started with.
 func (c *Cluster) Name() string { return c.name }
 
+// Proxy is the network to the cluster: its methods are faults.
+func (c *Cluster) Proxy() *Proxy { return c.proxy }
+
 // Config is for a client that may do anything. It leads through the Proxy.
 func (c *Cluster) Config() *rest.Config { return c.config("") }
 

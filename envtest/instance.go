@@ -169,9 +169,6 @@ func (i *instance) each(do func(*component) error) error {
 	return errors.Join(errs...)
 }
 
-// Proxy is the network to the server: its methods are faults.
-func (i *instance) Proxy() *Proxy { return i.proxy }
-
 // Logs returns the last lines of every server's log.
 func (i *instance) Logs() string {
 	i.mu.Lock()

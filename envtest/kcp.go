@@ -144,6 +144,9 @@ func (k *KCP) settleDown(ctx context.Context) error {
 	})
 }
 
+// Proxy is the network to kcp: its methods are faults.
+func (k *KCP) Proxy() *Proxy { return k.proxy }
+
 // Config is for a client that may do anything in a workspace. An empty path
 // means kcp as a whole. It leads through the Proxy.
 func (k *KCP) Config(path logicalcluster.Path) *rest.Config { return k.config(requestPath(path)) }
