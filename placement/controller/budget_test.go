@@ -195,16 +195,3 @@ func TestBudgetForgetsWorkspacesThatRest(t *testing.T) {
 	}
 	require.LessOrEqual(t, len(b.workspaces), maxBuckets)
 }
-
-func ExampleBudget() {
-	budget := NewBudget(BudgetOptions{PerMinute: 1, Burst: 1})
-	move := func(name string) Verdict {
-		return budget.Limit(nil, movesOf("team-a", name, noon, Move{Cluster: "eu-1", Region: "eu", Cause: CauseDrained})) //nolint:staticcheck // a Budget needs no context
-	}
-	fmt.Println(move("web").Allowed())
-	verdict := move("db")
-	fmt.Println(verdict.Allowed(), verdict.Reason, verdict.RetryAfter)
-	// Output:
-	// true
-	// false OverBudget 1m0s
-}

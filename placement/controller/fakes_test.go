@@ -180,8 +180,10 @@ func (c *copies) retire(workspace multicluster.ClusterName, name types.Namespace
 	c.notify(workspace, name, cluster)
 }
 
-// counter counts the writes of a client.
+// counter counts the writes of a client, and disturbs requests on demand.
 type counter struct {
+	before func(*http.Request)      // called with each
+	refuse func(*http.Request) bool // those it returns true for fail
 	mu     sync.Mutex
 	writes map[string]int
 }
@@ -194,6 +196,12 @@ type roundTripper struct {
 }
 
 func (r roundTripper) RoundTrip(req *http.Request) (*http.Response, error) {
+	if r.before != nil {
+		r.before(req)
+	}
+	if r.refuse != nil && r.refuse(req) {
+		return nil, errors.New("refused by the test")
+	}
 	if req.Method != http.MethodGet {
 		r.mu.Lock()
 		if r.writes == nil {

@@ -3,6 +3,7 @@ package controller_test
 import (
 	"context"
 	"fmt"
+	"net/http"
 	"slices"
 	"strings"
 	"sync"
@@ -10,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/kcp-dev/logicalcluster/v3"
 	kcpapisv1alpha1 "github.com/kcp-dev/sdk/apis/apis/v1alpha1"
 	kcpapisv1alpha2 "github.com/kcp-dev/sdk/apis/apis/v1alpha2"
 	"github.com/prometheus/client_golang/prometheus"
@@ -53,6 +55,9 @@ type world struct {
 	copies  *copies
 	writes  *counter
 	metrics *prometheus.Registry
+	path    logicalcluster.Path // of the workspace of the export
+	before  func(*http.Request)
+	refuse  func(*http.Request) bool
 	stop    func()
 }
 
@@ -60,6 +65,7 @@ type world struct {
 type tenant struct {
 	client.Client
 	name multicluster.ClusterName
+	path logicalcluster.Path
 }
 
 // tenants is the number of workspaces that bind the export.
@@ -90,7 +96,7 @@ var base = sync.OnceValues(func() (*world, error) {
 	if err != nil {
 		return nil, err
 	}
-	w := &world{config: kcp.Config(tree[0].Path)}
+	w := &world{config: kcp.Config(tree[0].Path), path: tree[0].Path}
 	for _, ws := range tree[1:] {
 		if err := kcp.Bind(ctx, ws.Path, tree[0].Path, exportName); err != nil {
 			return nil, err
@@ -99,7 +105,7 @@ var base = sync.OnceValues(func() (*world, error) {
 		if err != nil {
 			return nil, err
 		}
-		w.tenants = append(w.tenants, &tenant{Client: c, name: multicluster.ClusterName(ws.Cluster)})
+		w.tenants = append(w.tenants, &tenant{Client: c, name: multicluster.ClusterName(ws.Cluster), path: ws.Path})
 	}
 	return w, nil
 })
@@ -110,7 +116,7 @@ func newWorld(t *testing.T, f *fleet) *world {
 	sharedKCP(t)
 	b, err := base()
 	require.NoError(t, err)
-	w := &world{config: b.config, tenants: b.tenants, fleet: f, copies: &copies{}, stop: func() {}}
+	w := &world{config: b.config, path: b.path, tenants: b.tenants, fleet: f, copies: &copies{}, stop: func() {}}
 	t.Cleanup(func() {
 		w.stop()
 		for _, tn := range w.tenants {
@@ -163,7 +169,7 @@ func schemas() ([]*kcpapisv1alpha1.APIResourceSchema, error) {
 // counted from zero.
 func (w *world) start(t *testing.T, opts ...placementcontroller.Option) {
 	t.Helper()
-	w.writes = &counter{}
+	w.writes = &counter{before: w.before, refuse: w.refuse}
 	cfg := rest.CopyConfig(w.config)
 	cfg.Wrap(w.writes.wrap)
 	provider, err := workspaces.NewProvider(cfg, exportName, workspaces.Options{Retry: 100 * time.Millisecond})
