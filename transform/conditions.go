@@ -21,6 +21,7 @@ var goodWhenFalse = map[string]bool{
 func mergeConditions(copies []Observed) []any {
 	worst := map[string]map[string]any{}
 	var types []string
+	copies = slices.SortedFunc(slices.Values(copies), func(a, b Observed) int { return strings.Compare(a.Cluster, b.Cluster) })
 	for _, c := range copies {
 		list, _ := statusOf(c.Copy)["conditions"].([]any)
 		for _, item := range list {

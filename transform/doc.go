@@ -1,4 +1,49 @@
 // Package transform is the second step of the one path, Transform: what goes to
 // a cluster, as a pure function of the original and the target; and the pure
 // part of the way back, what the copies' status makes of the original's.
+//
+// # Set-up
+//
+// A [Pipeline] has the id of the installation and the transformers, in order:
+//
+//	mirror, err := transform.Registries(transform.Mirror{From: "docker.io", To: "mirror.example/hub"})
+//	...
+//	pipeline, err := transform.NewPipeline("prod", transform.With(mirror, myTransformer))
+//
+// The sync loop takes it and does the rest. [Pipeline.Render] is what it calls,
+// and what a test or a command line may call without a server.
+//
+// # Usage
+//
+// A [Transformer] has a name and one method, which changes the object that it
+// is given; [Func] makes one of a function.
+//
+// An [Aggregator] makes one status of those of the copies, and [StatusRules]
+// say which serves which kind. [Health] says how a copy does.
+//
+// # How it works
+//
+// Render copies the original without status and without the metadata that
+// belongs to its workspace: all but labels and annotations that are the
+// tenant's own, so that nobody can forge marks. It puts the copy where the
+// [Naming] says, stamps the [Marks] on it that tie it to the original and to
+// the installation, runs the transformers, the overrides of the owner's
+// Placement, and last writes the target's share of the replicas.
+//
+// After each transformer, and after the overrides, a guard looks: API version,
+// kind, namespace, name and marks are as they were; no label or annotation of
+// tmc-sdk.dev or kcp.io was added; no other metadata, and no status. Else the
+// object goes nowhere, and an [*IdentityError] says who did what. A transformer
+// that panics is an error of that transformer.
+//
+// # Trade-offs
+//
+// Transformers share one copy and see each other's work: order matters, and is
+// that of the options. The guard protects the identity and not the spec: what
+// transformers do there is the platform's to answer for.
+//
+// Replicas are divided only for kinds that are known to have them: see
+// [WithReplicas]. Reserved labels are taken from the templates of pods and
+// claims as well, because what a cluster makes of these would pass for copies;
+// templates of kinds that the SDK does not know are beyond it.
 package transform

@@ -4,8 +4,8 @@ import (
 	"fmt"
 )
 
-// TransformError says which transformer could not transform an object.
-type TransformError struct {
+// Error says which transformer could not transform an object.
+type Error struct {
 	// Transformer that failed.
 	Transformer string
 	// Err is why.
@@ -13,12 +13,12 @@ type TransformError struct {
 }
 
 // Error implements error.
-func (e *TransformError) Error() string {
+func (e *Error) Error() string {
 	return fmt.Sprintf("transformer %s: %v", e.Transformer, e.Err)
 }
 
 // Unwrap returns why the transformer failed.
-func (e *TransformError) Unwrap() error { return e.Err }
+func (e *Error) Unwrap() error { return e.Err }
 
 // IdentityError says that a transformer changed what ties a copy to its
 // original. Nothing is applied then.

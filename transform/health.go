@@ -42,6 +42,7 @@ func Health(copied *unstructured.Unstructured) (health HealthStatus, message str
 		return HealthProgressing, result.Message
 	case status.FailedStatus:
 		return HealthDegraded, result.Message
+	case status.NotFoundStatus, status.UnknownStatus:
 	}
 	return HealthUnknown, result.Message
 }

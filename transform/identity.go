@@ -1,40 +1,125 @@
 package transform
 
 import (
+	"fmt"
+	"maps"
+	"slices"
+
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
-	"k8s.io/apimachinery/pkg/runtime/schema"
 )
 
-// identity is what no transformer may change.
+// identity is what no transformer may change: what ties a copy to its original.
 type identity struct {
-	kind            schema.GroupVersionKind
-	namespace, name string
-	marks           Marks
+	apiVersion, kind, namespace, name string
+	labels, annotations               []mark
 }
 
-// check returns an *IdentityError if obj is no longer what it was.
-func (i identity) check(transformer string, obj *unstructured.Unstructured) error {
-	marks, _ := ReadMarks(obj)
-	for _, f := range []struct{ field, want, got string }{
-		{"apiVersion", i.kind.GroupVersion().String(), obj.GetAPIVersion()},
-		{"kind", i.kind.Kind, obj.GetKind()},
-		{"metadata.namespace", i.namespace, obj.GetNamespace()},
-		{"metadata.name", i.name, obj.GetName()},
-		{"metadata.labels[" + LabelInstallation + "]", i.marks.Installation, marks.Installation},
-		{"metadata.labels[" + LabelLogicalCluster + "]", i.marks.LogicalCluster, marks.LogicalCluster},
-		{"metadata.annotations[" + AnnotationNamespace + "]", i.marks.Namespace, marks.Namespace},
-		{"metadata.annotations[" + AnnotationName + "]", i.marks.Name, marks.Name},
-		{"metadata.annotations[" + AnnotationUID + "]", string(i.marks.UID), string(marks.UID)},
-		{"metadata.annotations[" + AnnotationMarks + "]", marksVersion, obj.GetAnnotations()[AnnotationMarks]},
+type mark struct{ key, value string }
+
+func identityOf(obj *unstructured.Unstructured, namespace, name string, m Marks) identity {
+	return identity{
+		apiVersion: obj.GetAPIVersion(), kind: obj.GetKind(), namespace: namespace, name: name,
+		labels: m.labels(), annotations: m.annotations(),
+	}
+}
+
+// check returns an *IdentityError if obj is no longer what it was, or if it has
+// metadata that is not for transformers to write. It allocates nothing where
+// all is well, because it runs after every transformer.
+func (i *identity) check(transformer string, obj *unstructured.Unstructured) error {
+	metadata, ok := obj.Object["metadata"].(map[string]any)
+	if !ok {
+		return &IdentityError{Transformer: transformer, Field: "metadata", Want: "a map", Got: show(obj.Object["metadata"])}
+	}
+	for _, f := range [...]struct {
+		fields           map[string]any
+		name, path, want string
+	}{
+		{obj.Object, "apiVersion", "apiVersion", i.apiVersion},
+		{obj.Object, "kind", "kind", i.kind},
+		{metadata, "namespace", "metadata.namespace", i.namespace},
+		{metadata, "name", "metadata.name", i.name},
 	} {
-		if f.want != f.got {
-			return &IdentityError{Transformer: transformer, Field: f.field, Want: f.want, Got: f.got}
+		if value, set := f.fields[f.name]; value != f.want && (set || f.want != "") {
+			return &IdentityError{Transformer: transformer, Field: f.path, Want: f.want, Got: show(value)}
 		}
 	}
-	for _, field := range []string{"uid", "resourceVersion", "ownerReferences", "finalizers", "managedFields", "generateName", "deletionTimestamp"} {
-		if metadata, _ := obj.Object["metadata"].(map[string]any); metadata[field] != nil {
-			return &IdentityError{Transformer: transformer, Field: "metadata." + field, Got: "set"}
+	if status, set := obj.Object["status"]; set {
+		return &IdentityError{Transformer: transformer, Field: "status", Got: show(status)}
+	}
+	if err := checkMarks(transformer, "metadata.labels", metadata["labels"], i.labels); err != nil {
+		return err
+	}
+	if err := checkMarks(transformer, "metadata.annotations", metadata["annotations"], i.annotations); err != nil {
+		return err
+	}
+	return checkMetadata(transformer, metadata)
+}
+
+// checkMetadata finds what the server, or the workspace's owner, writes and
+// nobody on the way down may.
+func checkMetadata(transformer string, metadata map[string]any) error {
+	clean := true
+	for field := range metadata {
+		clean = clean && writable(field)
+	}
+	if clean {
+		return nil
+	}
+	for _, field := range slices.Sorted(maps.Keys(metadata)) {
+		if !writable(field) {
+			return &IdentityError{Transformer: transformer, Field: "metadata." + field, Got: show(metadata[field])}
 		}
 	}
 	return nil
+}
+
+func writable(field string) bool {
+	return field == "name" || field == "namespace" || field == "labels" || field == "annotations"
+}
+
+// checkMarks finds marks that were changed or removed, reserved keys that were
+// added, and values that are no strings.
+func checkMarks(transformer, path string, value any, want []mark) error {
+	m, ok := value.(map[string]any)
+	if !ok && value != nil {
+		return &IdentityError{Transformer: transformer, Field: path, Want: "a map", Got: show(value)}
+	}
+	for _, w := range want {
+		if m[w.key] != w.value {
+			return &IdentityError{Transformer: transformer, Field: path + "[" + w.key + "]", Want: w.value, Got: show(m[w.key])}
+		}
+	}
+	ours, clean := 0, true
+	for key, value := range m {
+		if _, text := value.(string); !text {
+			clean = false
+		}
+		if reserved(key) {
+			ours++
+		}
+	}
+	if clean && ours == len(want) {
+		return nil
+	}
+	for _, key := range slices.Sorted(maps.Keys(m)) {
+		value, text := m[key].(string)
+		if !text || reserved(key) && !slices.Contains(want, mark{key, value}) {
+			return &IdentityError{Transformer: transformer, Field: path + "[" + key + "]", Got: show(m[key])}
+		}
+	}
+	return nil
+}
+
+// show prints a value for an error: what it is, not all that it holds.
+func show(value any) string {
+	switch v := value.(type) {
+	case nil:
+		return ""
+	case string:
+		return v[:min(len(v), 253)]
+	case bool, int64, float64:
+		return fmt.Sprint(v)
+	}
+	return fmt.Sprintf("a %T", value)
 }

@@ -50,16 +50,30 @@ func (m Marks) Stamp(obj metav1.Object) {
 	if a == nil {
 		a = make(map[string]string, 4)
 	}
-	l[LabelInstallation], l[LabelLogicalCluster] = m.Installation, m.LogicalCluster
-	a[AnnotationMarks], a[AnnotationName] = marksVersion, m.Name
-	if m.Namespace != "" {
-		a[AnnotationNamespace] = m.Namespace
+	for _, w := range m.labels() {
+		l[w.key] = w.value
 	}
-	if m.UID != "" {
-		a[AnnotationUID] = string(m.UID)
+	for _, w := range m.annotations() {
+		a[w.key] = w.value
 	}
 	obj.SetLabels(l)
 	obj.SetAnnotations(a)
+}
+
+func (m Marks) labels() []mark {
+	return []mark{{LabelInstallation, m.Installation}, {LabelLogicalCluster, m.LogicalCluster}}
+}
+
+func (m Marks) annotations() []mark {
+	list := make([]mark, 0, 4)
+	list = append(list, mark{AnnotationMarks, marksVersion}, mark{AnnotationName, m.Name})
+	if m.Namespace != "" {
+		list = append(list, mark{AnnotationNamespace, m.Namespace})
+	}
+	if m.UID != "" {
+		list = append(list, mark{AnnotationUID, string(m.UID)})
+	}
+	return list
 }
 
 // ReadMarks reads the marks of a copy; false if they are not complete, or of a

@@ -7,13 +7,19 @@ import (
 
 	jsonpatch "github.com/evanphx/json-patch/v5"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	utiljson "k8s.io/apimachinery/pkg/util/json"
 )
 
-// mostPatched bounds the size, in bytes, of what a patch may make of an object.
-const mostPatched = 2 << 20
+// mostPatched bounds the size, in bytes, of a patch and of what it may make of
+// an object; mostOperations the operations of one JSON patch.
+const (
+	mostPatched    = 2 << 20
+	mostOperations = 10000
+)
 
 // override applies the overrides to the object, in order. They come from a
-// tenant: what they do to the object's identity is found by the guard.
+// tenant: they may change labels and annotations, but no other metadata, and
+// what they do to the object's identity is found by the guard.
 func override(overrides []Override, obj *unstructured.Unstructured) error {
 	if len(overrides) == 0 {
 		return nil
@@ -23,27 +29,41 @@ func override(overrides []Override, obj *unstructured.Unstructured) error {
 		return err
 	}
 	for i, o := range overrides {
-		if data, err = patch(o, data); err != nil {
+		if data, err = o.apply(data); err != nil {
 			return fmt.Errorf("override %d: %w", i, err)
 		}
 		if len(data) > mostPatched {
 			return fmt.Errorf("override %d: the object is larger than %d bytes", i, mostPatched)
 		}
 	}
-	patched := &unstructured.Unstructured{}
-	if err := patched.UnmarshalJSON(data); err != nil {
+	var patched map[string]any // not Unstructured: its errors print the object
+	if err := utiljson.Unmarshal(data, &patched); err != nil {
 		return fmt.Errorf("the object is none after the overrides: %w", err)
 	}
-	obj.Object = patched.Object
+	obj.Object = patched
 	return nil
 }
 
-func patch(o Override, data []byte) ([]byte, error) {
+// apply applies the patch to a JSON document and returns the result. It never
+// panics, whatever the patch.
+func (o Override) apply(data []byte) (out []byte, err error) {
+	defer func() {
+		if r := recover(); r != nil {
+			out, err = nil, fmt.Errorf("the patch makes no sense: %v", r)
+		}
+	}()
 	switch {
+	case o.JSONPatch != nil && o.MergePatch != nil:
+		return nil, errors.New("both jsonPatch and mergePatch are given")
+	case max(len(o.JSONPatch), len(o.MergePatch)) > mostPatched:
+		return nil, fmt.Errorf("the patch is larger than %d bytes", mostPatched)
 	case o.JSONPatch != nil:
 		operations, err := jsonpatch.DecodePatch(o.JSONPatch)
 		if err != nil {
 			return nil, fmt.Errorf("jsonPatch: %w", err)
+		}
+		if len(operations) > mostOperations {
+			return nil, fmt.Errorf("jsonPatch: more than %d operations", mostOperations)
 		}
 		options := jsonpatch.NewApplyOptions()
 		options.AccumulatedCopySizeLimit = mostPatched

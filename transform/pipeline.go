@@ -2,6 +2,7 @@ package transform
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
@@ -13,6 +14,7 @@ import (
 type Pipeline struct {
 	installation string
 	naming       Naming
+	replicas     map[schema.GroupKind][]string
 	transformers []Transformer
 }
 
@@ -36,12 +38,15 @@ func NewPipeline(installation string, opts ...Option) (*Pipeline, error) {
 	if problems := validation.IsDNS1123Label(installation); len(problems) > 0 {
 		return nil, fmt.Errorf("transform: installation %q: %s", installation, problems[0])
 	}
-	p := &Pipeline{installation: installation, naming: HashedNaming{}}
+	p := &Pipeline{installation: installation, naming: HashedNaming{}, replicas: replicaPaths}
 	for _, opt := range opts {
 		opt(p)
 	}
 	names := map[string]bool{}
 	for _, t := range p.transformers {
+		if t == nil {
+			return nil, errors.New("transform: a transformer is nil")
+		}
 		if names[t.Name()] {
 			return nil, fmt.Errorf("transform: two transformers are named %q", t.Name())
 		}
@@ -71,37 +76,58 @@ func (p *Pipeline) Namespace(o Origin) *unstructured.Unstructured {
 // Render returns what goes to the target: the original without what belongs to
 // its workspace, where the naming says, with marks, transformed, with its share
 // of the replicas. The original and the target are not changed. An error is a
-// *TransformError or an *IdentityError and names the transformer.
+// *Error or an *IdentityError and names the transformer, unless the
+// original itself is malformed.
 func (p *Pipeline) Render(ctx context.Context, t *Target, original *unstructured.Unstructured, o Origin) (*unstructured.Unstructured, error) {
-	obj := bare(original)
-	kind := obj.GroupVersionKind()
-	namespace, name := p.naming.Locate(kind, o)
+	obj, err := bare(original)
+	if err != nil {
+		return nil, fmt.Errorf("transform: the original is malformed: %w", err)
+	}
+	namespace, name := p.naming.Locate(obj.GroupVersionKind(), o)
 	obj.SetName(name)
 	if namespace != "" {
 		obj.SetNamespace(namespace)
 	}
 	marks := Marks{p.installation, o}
 	marks.Stamp(obj)
-	want := identity{kind, namespace, name, marks}
+	want := identityOf(obj, namespace, name, marks)
 
 	mine := *t
 	mine.Origin = o
 	for _, step := range p.transformers {
-		if err := run(ctx, step, &mine, obj); err != nil {
-			return nil, &TransformError{Transformer: step.Name(), Err: err}
-		}
-		if err := want.check(step.Name(), obj); err != nil {
+		if err := p.step(ctx, step, &mine, obj, &want); err != nil {
 			return nil, err
 		}
 	}
 	if err := override(t.Overrides, obj); err != nil {
-		return nil, &TransformError{Transformer: "overrides", Err: err}
+		return nil, &Error{Transformer: "overrides", Err: err}
 	}
-	divide(t, obj)
+	if err := p.divide(t, obj); err != nil {
+		return nil, &Error{Transformer: "replicas", Err: err}
+	}
 	if err := want.check("overrides", obj); err != nil {
 		return nil, err
 	}
 	return obj, nil
+}
+
+// step runs one transformer, and looks at what it left behind.
+func (p *Pipeline) step(ctx context.Context, step Transformer, t *Target, obj *unstructured.Unstructured, want *identity) error {
+	if err := run(ctx, step, t, obj); err != nil {
+		return &Error{Transformer: step.Name(), Err: err}
+	}
+	if err := want.check(step.Name(), obj); err != nil {
+		return err
+	}
+	if plain(obj.Object, 0) {
+		return nil
+	}
+	fields, err := copyMap(obj.Object) // numbers and lists of Go become those of JSON
+	if err != nil {
+		return &Error{Transformer: step.Name(), Err: err}
+	}
+	obj.Object = fields
+	return nil
 }
 
 // run keeps a transformer that panics from taking the process down.
@@ -112,14 +138,4 @@ func run(ctx context.Context, step Transformer, t *Target, obj *unstructured.Uns
 		}
 	}()
 	return step.Transform(ctx, t, obj)
-}
-
-// divide writes the target's share where the object has replicas.
-func divide(t *Target, obj *unstructured.Unstructured) {
-	if t.Replicas == nil {
-		return
-	}
-	if spec, ok := obj.Object["spec"].(map[string]any); ok {
-		spec["replicas"] = int64(*t.Replicas)
-	}
 }

@@ -1,6 +1,8 @@
 package transform
 
 import (
+	"strings"
+
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 )
@@ -20,7 +22,7 @@ var podSpecPaths = map[schema.GroupKind][]string{
 // PodSpec returns the pod spec within an object of a kind of Kubernetes, to read
 // or to change in place; nil where there is none.
 func PodSpec(obj *unstructured.Unstructured) map[string]any {
-	path, ok := podSpecPaths[obj.GroupVersionKind().GroupKind()]
+	path, ok := podSpecPath(obj)
 	if !ok {
 		return nil
 	}
@@ -29,4 +31,25 @@ func PodSpec(obj *unstructured.Unstructured) map[string]any {
 		m, _ = m[field].(map[string]any)
 	}
 	return m
+}
+
+func podSpecPath(obj *unstructured.Unstructured) ([]string, bool) {
+	path, ok := podSpecPaths[groupKind(obj)]
+	return path, ok
+}
+
+// groupKind is obj.GroupVersionKind().GroupKind() without its allocations.
+func groupKind(obj *unstructured.Unstructured) schema.GroupKind {
+	apiVersion, _ := obj.Object["apiVersion"].(string)
+	kind, _ := obj.Object["kind"].(string)
+	return schema.GroupKind{Group: group(apiVersion), Kind: kind}
+}
+
+// group of an apiVersion; empty for the core group.
+func group(apiVersion string) string {
+	name, _, ok := strings.Cut(apiVersion, "/")
+	if !ok {
+		return ""
+	}
+	return name
 }
