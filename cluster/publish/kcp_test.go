@@ -2,6 +2,7 @@ package publish_test
 
 import (
 	"context"
+	"errors"
 	"testing"
 	"time"
 
@@ -18,9 +19,10 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/yaml"
 
+	tmccluster "github.com/tmc-sdk/tmc/cluster"
 	"github.com/tmc-sdk/tmc/cluster/publish"
 	clusterv1alpha1 "github.com/tmc-sdk/tmc/cluster/v1alpha1"
-	"github.com/tmc-sdk/tmc/envtest"
+	tmcenvtest "github.com/tmc-sdk/tmc/envtest"
 )
 
 // builtIn are the kinds of Kubernetes that workloads are made of.
@@ -107,8 +109,8 @@ func TestWorkloadAPIsOfARealClusterArePublished(t *testing.T) {
 	if testing.Short() {
 		t.Skip("starts real servers")
 	}
-	physical := envtest.NewCluster(t, "a")
-	kcp := envtest.NewKCP(t)
+	physical := tmcenvtest.NewCluster(t, "a")
+	kcp := tmcenvtest.NewKCP(t)
 	ctx := t.Context()
 	tree, err := kcp.CreateTree(ctx, "provider", "tenant")
 	require.NoError(t, err)
@@ -144,11 +146,41 @@ func TestWorkloadAPIsOfARealClusterArePublished(t *testing.T) {
 	result, err = publisher.Ensure(ctx, export)
 	require.NoError(t, err)
 	require.False(t, result.Changed(), "nothing is written again: %+v", result)
+	follow(t, publisher, physical)
 
 	require.NoError(t, kcp.Bind(ctx, tenant, provider, export.Name))
 	measureFleet(t, physical)
 	roundTrip(t, kcp, tenant, physical)
 	evolve(t, publisher, kcp.Config(provider), export)
+}
+
+// follow publishes what a fleet serves, of which one cluster is down.
+func follow(t *testing.T, publisher *publish.Publisher, physical *tmcenvtest.Cluster) {
+	t.Helper()
+	fleet, err := tmccluster.NewFleet(
+		tmccluster.WithSource(tmccluster.Static(
+			tmccluster.Registration{Name: "a", Config: physical.Config()},
+			tmccluster.Registration{Name: "down", Config: &rest.Config{Host: "https://127.0.0.1:1"}},
+		)),
+		tmccluster.WithProbe(tmccluster.ProbePolicy{Interval: 100 * time.Millisecond}),
+	)
+	require.NoError(t, err)
+	results := make(chan *publish.Result, 10)
+	kinds := []schema.GroupVersionKind{builtIn[0], {Group: "example.com", Version: "v1", Kind: "Nothing"}}
+	follower, err := publish.NewFollower(fleet, publisher, publish.Export{Name: "followed"}, kinds, func(r *publish.Result, _ []publish.Narrowing, err error) {
+		if err != nil {
+			t.Errorf("publish: %v", err)
+		}
+		results <- r
+	})
+	require.NoError(t, err)
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan error, 2)
+	go func() { ended <- fleet.Start(ctx) }()
+	go func() { ended <- follower.Start(ctx) }()
+	require.Contains(t, (<-results).Created, "apiexport/followed")
+	cancel()
+	require.NoError(t, errors.Join(<-ended, <-ended))
 }
 
 // evolve publishes schemas that accept more and less than those before.
@@ -208,7 +240,7 @@ func clone(t *testing.T, s *publish.Schema) *publish.Schema {
 
 // measureFleet imports and intersects the kinds over fifty clusters, of two
 // versions: the older one lacks a field.
-func measureFleet(t *testing.T, physical *envtest.Cluster) {
+func measureFleet(t *testing.T, physical *tmcenvtest.Cluster) {
 	t.Helper()
 	start := time.Now()
 	cache := publish.NewCache()
@@ -239,7 +271,7 @@ func measureFleet(t *testing.T, physical *envtest.Cluster) {
 
 // roundTrip writes the same Deployment to a cluster and to a workspace, and
 // compares what they say.
-func roundTrip(t *testing.T, kcp *envtest.KCP, workspace logicalcluster.Path, physical *envtest.Cluster) {
+func roundTrip(t *testing.T, kcp *tmcenvtest.KCP, workspace logicalcluster.Path, physical *tmcenvtest.Cluster) {
 	t.Helper()
 	ctx := t.Context()
 	up, err := kcp.Client(workspace)

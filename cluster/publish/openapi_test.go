@@ -12,8 +12,8 @@ import (
 var thing = schema.GroupVersionKind{Group: "example.com", Version: "v1", Kind: "Thing"}
 
 // openAPI returns a document with a Thing that has the given fields.
-func openAPI(t testing.TB, fields string) []byte {
-	t.Helper()
+func openAPI(tb testing.TB, fields string) []byte {
+	tb.Helper()
 	data, err := yaml.YAMLToJSON([]byte(`
 components:
   schemas:
@@ -29,7 +29,7 @@ components:
     Tree: {type: object, properties: {children: {type: array, items: {$ref: "#/components/schemas/Tree"}}}}
     Port: {type: object, required: [number], properties: {number: {type: integer, default: 0}, protocol: {type: string, default: TCP}, name: {type: string}}}
 `))
-	require.NoError(t, err)
+	require.NoError(tb, err)
 	return data
 }
 

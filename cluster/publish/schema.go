@@ -87,7 +87,9 @@ func FromCRD(crd *apiextensionsv1.CustomResourceDefinition, version string) (*Sc
 // name begins with a hash of its contents, since such objects are immutable:
 // another schema is another object.
 func (s *Schema) APIResourceSchema() (*apisv1alpha1.APIResourceSchema, error) {
-	raw, err := json.Marshal(s.OpenAPI)
+	ordered := s.OpenAPI.DeepCopy()
+	order(ordered)
+	raw, err := json.Marshal(ordered)
 	if err != nil {
 		return nil, fmt.Errorf("encode schema of %s: %w", s.Kind(), err)
 	}
@@ -143,6 +145,23 @@ func nameByContent(ars *apisv1alpha1.APIResourceSchema) error {
 	}
 	ars.Name = fmt.Sprintf("v%s.%s.%s", hex.EncodeToString(sum[:6]), ars.Spec.Names.Plural, group)
 	return nil
+}
+
+// order sorts what has no order, so that schemas that mean the same have the
+// same name, whichever cluster was asked first.
+func order(s *apiextensionsv1.JSONSchemaProps) {
+	slices.Sort(s.Required)
+	slices.SortFunc(s.Enum, func(a, b apiextensionsv1.JSON) int { return bytes.Compare(a.Raw, b.Raw) })
+	for name, p := range s.Properties {
+		order(&p)
+		s.Properties[name] = p
+	}
+	if s.Items != nil && s.Items.Schema != nil {
+		order(s.Items.Schema)
+	}
+	if s.AdditionalProperties != nil && s.AdditionalProperties.Schema != nil {
+		order(s.AdditionalProperties.Schema)
+	}
 }
 
 // complete fills in the names that kcp requires and that a server may leave to
