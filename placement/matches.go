@@ -38,7 +38,7 @@ func Matches(s *v1alpha1.ClusterSelector, c *cluster.State) (bool, error) {
 			return false, err
 		}
 	}
-	return true, nil
+	return evaluate(s.Expression, c)
 }
 
 // compare applies the operator of a requirement to a value.
@@ -54,6 +54,12 @@ func compare(r *v1alpha1.Requirement, value string, exists bool) (bool, error) {
 		return !exists, nil
 	case v1alpha1.OpGt, v1alpha1.OpLt:
 		return compareQuantity(r, value, exists)
+	case v1alpha1.OpSemVer:
+		if len(r.Values) != 1 {
+			return false, fmt.Errorf("operator SemVer of key %q takes exactly one value", r.Key)
+		}
+		within, err := withinVersions(r.Values[0], value)
+		return exists && within, err
 	}
 	return false, fmt.Errorf("operator %q of key %q is not known", r.Operator, r.Key)
 }
@@ -67,8 +73,8 @@ func compareQuantity(r *v1alpha1.Requirement, value string, exists bool) (bool, 
 		return false, fmt.Errorf("value %q of key %q is not a quantity", r.Values[0], r.Key)
 	}
 	got, err := resource.ParseQuantity(value)
-	if err != nil || !exists {
-		return false, nil
+	if !exists || err != nil {
+		return false, nil //nolint:nilerr // a value that is no number is neither greater nor less
 	}
 	if r.Operator == v1alpha1.OpGt {
 		return got.Cmp(want) > 0, nil

@@ -336,7 +336,8 @@ func parallel(t *testing.T, workers, n int, do func(i int) error) {
 // eventually polls until check returns nil.
 func eventually(t *testing.T, what string, check func() error) {
 	t.Helper()
-	deadline := time.Now().Add(30 * time.Second)
+	// Generous: it costs time only where a test fails.
+	deadline := time.Now().Add(90 * time.Second)
 	var err error
 	for time.Now().Before(deadline) {
 		if err = check(); err == nil {
