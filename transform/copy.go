@@ -30,7 +30,7 @@ func copyValue(value any, depth int, problem *error) any {
 		return v
 	case map[string]any:
 		if v == nil {
-			return v
+			return nil // null, as JSON has it: nobody may write into a nil map
 		}
 		if depth > deepest {
 			*problem = fmt.Errorf("it is nested deeper than %d levels", deepest)
@@ -43,7 +43,7 @@ func copyValue(value any, depth int, problem *error) any {
 		return out
 	case []any:
 		if v == nil {
-			return v
+			return nil // null, as JSON has it: nobody may write into a nil map
 		}
 		if depth > deepest {
 			*problem = fmt.Errorf("it is nested deeper than %d levels", deepest)

@@ -16,7 +16,9 @@
 // # Usage
 //
 // A [Transformer] has a name and one method, which changes the object that it
-// is given; [Func] makes one of a function.
+// is given; [Func] makes one of a function, [For] one of a function on a typed
+// object, and [Match] restricts one to kinds, labels, workspaces and clusters.
+// Package transformtest checks yours in three lines.
 //
 // An [Aggregator] makes one status of those of the copies, and [StatusRules]
 // say which serves which kind. [Health] says how a copy does.

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"time"
 
+	appsv1 "k8s.io/api/apps/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
@@ -212,4 +213,44 @@ func ExampleSetCondition() {
 	//   reason: Synced
 	//   status: "True"
 	//   type: Synced
+}
+
+func ExampleFunc() {
+	pause := transform.Func("Pause", func(_ context.Context, _ *transform.Target, obj *unstructured.Unstructured) error {
+		return unstructured.SetNestedField(obj.Object, true, "spec", "paused")
+	})
+	obj := parse(`{apiVersion: apps/v1, kind: Deployment, spec: {replicas: 1}}`)
+	fmt.Println(pause.Name(), pause.Transform(context.Background(), &transform.Target{}, obj), obj.Object["spec"])
+	// Output: Pause <nil> map[paused:true replicas:1]
+}
+
+// Fields that the type does not know survive.
+func ExampleFor() {
+	pause := transform.For("Pause", appsv1.SchemeGroupVersion.WithKind("Deployment"),
+		func(_ context.Context, _ *transform.Target, d *appsv1.Deployment) error {
+			d.Spec.Paused = true
+			return nil
+		})
+	obj := parse(`{apiVersion: apps/v1, kind: Deployment, spec: {replicas: 1, fieldOfTheFuture: x}}`)
+	err := pause.Transform(context.Background(), &transform.Target{}, obj)
+	fmt.Println(err, obj.Object["spec"])
+	// Output: <nil> map[fieldOfTheFuture:x paused:true replicas:1]
+}
+
+func ExampleMatch() {
+	pause := transform.Func("Pause", func(_ context.Context, _ *transform.Target, obj *unstructured.Unstructured) error {
+		return unstructured.SetNestedField(obj.Object, true, "spec", "paused")
+	})
+	onlyThere := transform.Match(pause, transform.Rule{
+		Kinds:    []schema.GroupKind{{Group: "apps", Kind: "Deployment"}},
+		Clusters: []string{"eu-1"},
+	})
+	for _, cluster := range []string{"eu-1", "us-1"} {
+		obj := parse(`{apiVersion: apps/v1, kind: Deployment, spec: {}}`)
+		err := onlyThere.Transform(context.Background(), &transform.Target{Cluster: cluster}, obj)
+		fmt.Println(cluster, err, obj.Object["spec"])
+	}
+	// Output:
+	// eu-1 <nil> map[paused:true]
+	// us-1 <nil> map[]
 }

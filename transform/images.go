@@ -36,10 +36,16 @@ func Registries(mirrors ...Mirror) (Transformer, error) {
 
 type registries []Mirror
 
-var _ Transformer = registries{}
+var (
+	_ Transformer       = registries{}
+	_ TargetIndependent = registries{}
+)
 
 // Name implements Transformer.
 func (registries) Name() string { return "Registries" }
+
+// TargetIndependent implements TargetIndependent.
+func (registries) TargetIndependent() bool { return true }
 
 // Transform implements Transformer.
 func (r registries) Transform(_ context.Context, _ *Target, obj *unstructured.Unstructured) error {

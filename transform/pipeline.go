@@ -113,6 +113,9 @@ func (p *Pipeline) Render(ctx context.Context, t *Target, original *unstructured
 
 // step runs one transformer, and looks at what it left behind.
 func (p *Pipeline) step(ctx context.Context, step Transformer, t *Target, obj *unstructured.Unstructured, want *identity) error {
+	if matches, err := applies(step, t, obj); err != nil || !matches {
+		return err
+	}
 	if err := run(ctx, step, t, obj); err != nil {
 		return &Error{Transformer: step.Name(), Err: err}
 	}
@@ -128,6 +131,20 @@ func (p *Pipeline) step(ctx context.Context, step Transformer, t *Target, obj *u
 	}
 	obj.Object = fields
 	return nil
+}
+
+// applies asks a transformer that is a Matcher.
+func applies(step Transformer, t *Target, obj *unstructured.Unstructured) (matches bool, err error) {
+	m, ok := step.(Matcher)
+	if !ok {
+		return true, nil
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			matches, err = false, &Error{Transformer: step.Name(), Err: fmt.Errorf("panicked: %v", r)}
+		}
+	}()
+	return m.Matches(t, obj), nil
 }
 
 // run keeps a transformer that panics from taking the process down.
