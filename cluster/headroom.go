@@ -1,0 +1,58 @@
+package cluster
+
+import "math"
+
+// Headroom says how many more pods with the given requests have room on the
+// nodes of a cluster, node by node: unlike the sums of a State it knows that
+// free capacity on two nodes does not hold one large pod. RequestsOfSpec makes
+// requests of a pod template.
+//
+// It looks at resources alone, not at taints, affinity or topology. It costs
+// time in proportion to the nodes. ok is false if the cluster is not in the
+// fleet, or its capacity is not known.
+func (f *Fleet) Headroom(name string, requests Resources) (pods int64, ok bool) {
+	f.mu.Lock()
+	m, found := f.members[name]
+	var u *usage
+	if found {
+		u = m.usage
+	}
+	f.mu.Unlock()
+	if u == nil {
+		return 0, false
+	}
+	return u.headroom(&requests)
+}
+
+func (u *usage) headroom(requests *Resources) (pods int64, ok bool) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	if !u.nodesRead || !u.podsRead {
+		return 0, false
+	}
+	for _, n := range u.nodes {
+		if n.counted {
+			pods += slots(n, requests)
+		}
+	}
+	return pods, true
+}
+
+// slots is how often requests fit on a node.
+func slots(n *nodeUse, r *Resources) int64 {
+	left := int64(math.MaxInt64)
+	fit := func(free, one int64) {
+		if one > 0 {
+			left = min(left, max(0, free)/one)
+		}
+	}
+	fit(n.allocatable.MilliCPU-n.allocated.MilliCPU, r.MilliCPU)
+	fit(n.allocatable.Memory-n.allocated.Memory, r.Memory)
+	fit(n.allocatable.EphemeralStorage-n.allocated.EphemeralStorage, r.EphemeralStorage)
+	// Each takes a pod's place, whatever else it requests.
+	fit(n.allocatable.Pods-n.allocated.Pods, max(1, r.Pods))
+	for name, one := range r.Extended {
+		fit(n.allocatable.Extended[name]-n.allocated.Extended[name], one)
+	}
+	return left
+}
