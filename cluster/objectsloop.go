@@ -163,8 +163,13 @@ func (l *objectsLoop) register(ctx context.Context, name string, wg *sync.WaitGr
 	defer cancel()
 	err = l.client.Get(ctx, key, secret)
 	if err != nil && !isGone(err, "secrets", key.Name) {
-		// Unknown is not missing: what was registered stays.
 		l.markStale(name)
+		if !known {
+			// Nobody should have to guess why a cluster is missing.
+			l.sink.Set(registrationOf(pc, nil, err, l.trust))
+			l.settle(name)
+		}
+		// Unknown is not missing: what was registered stays.
 		return fmt.Errorf("read Secret %s: %w", key, err)
 	}
 	if err != nil {
@@ -276,7 +281,7 @@ func listWatch(c client.WithWatch, list func() client.ObjectList, in ...client.L
 	with := func(o metav1.ListOptions) []client.ListOption {
 		return append(slices.Clone(in), &client.ListOptions{Raw: &o})
 	}
-	return &cache.ListWatch{
+	lw := &cache.ListWatch{
 		ListWithContextFunc: func(ctx context.Context, o metav1.ListOptions) (runtime.Object, error) {
 			l := list()
 			return l, c.List(ctx, l, with(o)...)
@@ -285,6 +290,7 @@ func listWatch(c client.WithWatch, list func() client.ObjectList, in ...client.L
 			return c.Watch(ctx, list(), with(o)...)
 		},
 	}
+	return cache.ToListWatcherWithWatchListSemantics(lw, c)
 }
 
 // onEvent calls fn for each event.

@@ -131,7 +131,8 @@ type urgency int
 const (
 	// none: nothing differs.
 	none urgency = iota
-	// noise: only amounts differ, which always change a little.
+	// noise: only amounts differ, which always change a little, or how a
+	// failure reads.
 	noise
 	// news: something that somebody waits for differs.
 	news
@@ -141,13 +142,29 @@ func compareStatus(old, desired *v1alpha1.PhysicalClusterStatus) urgency {
 	if equality.Semantic.DeepEqual(old, desired) {
 		return none
 	}
-	if old.Capacity == nil || desired.Capacity == nil || old.Capacity.Nodes != desired.Capacity.Nodes {
+	if (old.Capacity == nil) != (desired.Capacity == nil) || (old.Capacity != nil && old.Capacity.Nodes != desired.Capacity.Nodes) {
 		return news
 	}
-	rest := *old
-	rest.Capacity = desired.Capacity
-	if equality.Semantic.DeepEqual(&rest, desired) {
+	rest := *desired
+	rest.Capacity, rest.Conditions = old.Capacity, slices.Clone(desired.Conditions)
+	for i := range rest.Conditions {
+		// One failure may read in several ways.
+		if c := meta.FindStatusCondition(old.Conditions, rest.Conditions[i].Type); c != nil {
+			rest.Conditions[i].Message = c.Message
+		}
+	}
+	if equality.Semantic.DeepEqual(old, &rest) {
 		return noise
 	}
 	return news
+}
+
+// onlyAmounts says whether two states differ in amounts of capacity alone.
+func onlyAmounts(a, b *State) bool {
+	if a.Nodes != b.Nodes || a.CapacityKnown != b.CapacityKnown {
+		return false
+	}
+	same := *b
+	same.Allocatable, same.Allocated = a.Allocatable, a.Allocated
+	return a != b && sameState(a, &same)
 }

@@ -112,6 +112,11 @@ func TestUrgencyOfAStatus(t *testing.T) {
 	require.Equal(t, noise, compareStatus(&first, change(func(s *State) { s.Allocated.MilliCPU++ })))
 	require.Equal(t, news, compareStatus(&first, change(func(s *State) { s.Nodes++ })))
 	require.Equal(t, news, compareStatus(&first, change(func(s *State) { s.Ready, s.Reason, s.Message = false, ReasonNoReadyNodes, "x" })))
+	require.Equal(t, noise, compareStatus(&first, func() *v1alpha1.PhysicalClusterStatus {
+		next := first.DeepCopy()
+		next.Conditions[0].Message = "the same in other words"
+		return next
+	}()))
 	require.Equal(t, news, compareStatus(&v1alpha1.PhysicalClusterStatus{}, &first))
 }
 

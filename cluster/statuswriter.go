@@ -60,7 +60,12 @@ func (*StatusWriter) NeedLeaderElection() bool { return true }
 func (w *StatusWriter) Start(ctx context.Context) error {
 	w.queue = workqueue.NewTypedRateLimitingQueue(workqueue.NewTypedItemExponentialFailureRateLimiter[string](500*time.Millisecond, time.Minute))
 	cancel := w.fleet.Subscribe(func(c Change) {
-		if c.New != nil {
+		switch {
+		case c.New == nil:
+		case c.Old != nil && onlyAmounts(c.Old, c.New):
+			// Pods come and go all the time: not worth a look each.
+			w.queue.AddAfter(c.Name(), w.calm)
+		default:
 			w.queue.Add(c.Name())
 		}
 	})
