@@ -29,7 +29,7 @@ func TestMain(m *testing.M) {
 	os.Exit(code)
 }
 
-func sharedKCP(t *testing.T) *envtest.KCP {
+func sharedKCP(t testing.TB) *envtest.KCP {
 	t.Helper()
 	if testing.Short() {
 		t.Skip("needs kcp")

@@ -23,7 +23,7 @@ func bare(namespace, name string) *unstructured.Unstructured {
 	return u
 }
 
-func placementWith(t *testing.T, namespace, name, spec string) *unstructured.Unstructured {
+func placementWith(t testing.TB, namespace, name, spec string) *unstructured.Unstructured {
 	t.Helper()
 	u := bare(namespace, name)
 	fields := map[string]any{}

@@ -32,6 +32,7 @@ func (c *Controller) look(ctx context.Context, k Key) (*view, error) {
 		return nil, err
 	}
 	v := &view{}
+	covers := newCoverage(known)
 	for _, p := range known {
 		if p.Name == k.Name {
 			v.placement = p
@@ -52,7 +53,7 @@ func (c *Controller) look(ctx context.Context, k Key) (*view, error) {
 			continue // the kind has the other scope
 		}
 		for i := range objects {
-			if err := c.sort(k, &objects[i], known, v); err != nil {
+			if err := c.sort(k, &objects[i], covers, v); err != nil {
 				return nil, err
 			}
 		}
@@ -61,11 +62,11 @@ func (c *Controller) look(ctx context.Context, k Key) (*view, error) {
 }
 
 // sort puts an object where it belongs in the view.
-func (c *Controller) sort(k Key, obj *unstructured.Unstructured, known []*v1alpha1.Placement, v *view) error {
+func (c *Controller) sort(k Key, obj *unstructured.Unstructured, covers *coverage, v *view) error {
 	if obj.GetDeletionTimestamp() != nil {
 		return nil // it needs no place any more, and keeps the one it has
 	}
-	switch p := placement.Covering(placement.ObjectOf(obj), known); {
+	switch p := covers.of(obj); {
 	case p == nil:
 		if k.Name == v1alpha1.DefaultName && len(v.uncovered) < maxUncovered {
 			v.uncovered = append(v.uncovered, obj)

@@ -111,7 +111,7 @@ var base = sync.OnceValues(func() (*world, error) {
 })
 
 // newWorld returns the world without objects; start starts the controller.
-func newWorld(t *testing.T, f *fleet) *world {
+func newWorld(t testing.TB, f *fleet) *world {
 	t.Helper()
 	sharedKCP(t)
 	b, err := base()
@@ -127,7 +127,7 @@ func newWorld(t *testing.T, f *fleet) *world {
 }
 
 // clear deletes all that tests create, but for namespaces and events.
-func (tn *tenant) clear(t *testing.T) {
+func (tn *tenant) clear(t testing.TB) {
 	t.Helper()
 	ctx := context.Background() // the test's has ended
 	for _, kind := range []schema.GroupVersionKind{deployments, widgets, bare("default", "").GroupVersionKind(), bare("", "").GroupVersionKind()} {
@@ -167,7 +167,7 @@ func schemas() ([]*kcpapisv1alpha1.APIResourceSchema, error) {
 
 // start starts a controller, as another process would; what it writes is
 // counted from zero.
-func (w *world) start(t *testing.T, opts ...placementcontroller.Option) {
+func (w *world) start(t testing.TB, opts ...placementcontroller.Option) {
 	t.Helper()
 	w.writes = &counter{before: w.before, refuse: w.refuse}
 	cfg := rest.CopyConfig(w.config)
@@ -200,7 +200,7 @@ func (w *world) start(t *testing.T, opts ...placementcontroller.Option) {
 
 // settled waits until everything that happened so far has been dealt with: a
 // new namespace's work, asked for later than all else, has a place.
-func (w *world) settled(t *testing.T, tn *tenant) {
+func (w *world) settled(t testing.TB, tn *tenant) {
 	t.Helper()
 	name := fmt.Sprintf("barrier-%d", serial.Add(1))
 	tn.namespace(t, name)
@@ -217,12 +217,12 @@ func (w *world) settled(t *testing.T, tn *tenant) {
 	}
 }
 
-func (tn *tenant) create(t *testing.T, obj client.Object) {
+func (tn *tenant) create(t testing.TB, obj client.Object) {
 	t.Helper()
 	require.NoError(t, tn.Create(t.Context(), obj))
 }
 
-func (tn *tenant) namespace(t *testing.T, name string) {
+func (tn *tenant) namespace(t testing.TB, name string) {
 	t.Helper()
 	ns := &unstructured.Unstructured{}
 	ns.SetAPIVersion("v1")
@@ -232,7 +232,7 @@ func (tn *tenant) namespace(t *testing.T, name string) {
 }
 
 // deploy creates a Deployment of three replicas of half a core.
-func (tn *tenant) deploy(t *testing.T, namespace, name string, pairs ...string) *unstructured.Unstructured {
+func (tn *tenant) deploy(t testing.TB, namespace, name string, pairs ...string) *unstructured.Unstructured {
 	t.Helper()
 	d := &unstructured.Unstructured{Object: map[string]any{"spec": map[string]any{
 		"replicas": int64(3),
@@ -254,13 +254,13 @@ func (tn *tenant) deploy(t *testing.T, namespace, name string, pairs ...string) 
 }
 
 // place creates a Placement with a spec.
-func (tn *tenant) place(t *testing.T, namespace, name, spec string) {
+func (tn *tenant) place(t testing.TB, namespace, name, spec string) {
 	t.Helper()
 	tn.create(t, placementWith(t, namespace, name, spec))
 }
 
 // update changes the spec of a Placement.
-func (tn *tenant) update(t *testing.T, namespace, name, patch string) {
+func (tn *tenant) update(t testing.TB, namespace, name, patch string) {
 	t.Helper()
 	require.NoError(t, tn.Patch(t.Context(), bare(namespace, name), client.RawPatch(types.MergePatchType, []byte(patch))))
 }
@@ -276,7 +276,7 @@ func (tn *tenant) get(ctx context.Context, namespace, name string) (*v1alpha1.Pl
 }
 
 // eventually waits until a Placement is as it should be, and returns it.
-func (tn *tenant) eventually(t *testing.T, namespace, name string, is func(*v1alpha1.Placement) bool) *v1alpha1.Placement {
+func (tn *tenant) eventually(t testing.TB, namespace, name string, is func(*v1alpha1.Placement) bool) *v1alpha1.Placement {
 	t.Helper()
 	var last *v1alpha1.Placement
 	var err error
@@ -296,7 +296,7 @@ func (tn *tenant) eventually(t *testing.T, namespace, name string, is func(*v1al
 }
 
 // event waits until an event with a reason tells of an object.
-func (tn *tenant) event(t *testing.T, namespace, about, reason string) {
+func (tn *tenant) event(t testing.TB, namespace, about, reason string) {
 	t.Helper()
 	var events eventsv1.EventList
 	require.Eventually(t, func() bool {
@@ -310,7 +310,7 @@ func (tn *tenant) event(t *testing.T, namespace, about, reason string) {
 }
 
 // decisions returns how many decisions were made.
-func (w *world) decisions(t *testing.T) float64 {
+func (w *world) decisions(t testing.TB) float64 {
 	t.Helper()
 	families, err := w.metrics.Gather()
 	require.NoError(t, err)
