@@ -76,7 +76,11 @@ func NewProvider(cfg *rest.Config, endpointSlice string, opts Options) (*Provide
 	if err := errors.Join(add(scheme), apisv1alpha1.AddToScheme(scheme)); err != nil {
 		return nil, fmt.Errorf("workspaces: build scheme: %w", err)
 	}
-	p := &Provider{cfg: rest.CopyConfig(cfg), slice: endpointSlice, scheme: scheme, retry: opts.Retry, endpoints: map[string]*endpoint{}}
+	cfg = rest.CopyConfig(cfg)
+	if cfg.QPS == 0 && cfg.RateLimiter == nil {
+		cfg.QPS = -1 // kcp's own priority and fairness is the better judge
+	}
+	p := &Provider{cfg: cfg, slice: endpointSlice, scheme: scheme, retry: opts.Retry, endpoints: map[string]*endpoint{}}
 	if p.retry <= 0 {
 		p.retry = time.Second
 	}
