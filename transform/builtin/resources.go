@@ -1,0 +1,120 @@
+package builtin
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+
+	"k8s.io/apimachinery/pkg/api/resource"
+
+	"github.com/tmc-sdk/tmc/transform"
+)
+
+// ResourceRules say what becomes of the resources that containers ask for.
+type ResourceRules struct {
+	// Scale multiplies requests and limits, by resource: "cpu": 0.5.
+	Scale map[string]float64
+	// Min raises requests, and limits that would be lower, by resource. It
+	// gives a request to containers that have none.
+	Min map[string]string
+	// Max lowers requests and limits, by resource.
+	Max map[string]string
+}
+
+// Resources applies rules to the resources of every container. Scaling is not
+// the same done twice: have it once in a pipeline.
+func Resources(rules ResourceRules) (transform.Transformer, error) {
+	r := resources{scale: maps.Clone(rules.Scale), min: map[string]resource.Quantity{}, max: map[string]resource.Quantity{}}
+	for name, factor := range r.scale {
+		if !(factor > 0 && factor <= 1000) {
+			return nil, fmt.Errorf("builtin: %s can't be scaled by %v", name, factor)
+		}
+	}
+	for _, b := range []struct {
+		from map[string]string
+		to   map[string]resource.Quantity
+	}{{rules.Min, r.min}, {rules.Max, r.max}} {
+		for name, text := range b.from {
+			q, err := resource.ParseQuantity(text)
+			if err != nil {
+				return nil, fmt.Errorf("builtin: bound %q of %s: %w", text, name, err)
+			}
+			b.to[name] = q
+		}
+	}
+	for name, low := range r.min {
+		if high, has := r.max[name]; has && high.Cmp(low) < 0 {
+			return nil, fmt.Errorf("builtin: the bounds of %s exclude each other", name)
+		}
+	}
+	return ofPods("Resources", func(_ *transform.Target, pod object) error {
+		return containers(pod, r.apply)
+	}), nil
+}
+
+type resources struct {
+	scale    map[string]float64
+	min, max map[string]resource.Quantity
+}
+
+func (r resources) apply(container object) error {
+	all := objectAt(container, "resources")
+	if all == nil {
+		return nil
+	}
+	if len(r.min) > 0 {
+		requests := objectAt(all, "requests")
+		limits, _ := all["limits"].(object)
+		for name, low := range r.min {
+			if _, has := requests[name]; !has && requests != nil && limits[name] == nil {
+				requests[name] = low.String()
+			}
+		}
+	}
+	for _, field := range [...]string{"requests", "limits"} {
+		amounts, _ := all[field].(object)
+		for _, name := range slices.Sorted(maps.Keys(amounts)) {
+			bounded, err := r.bound(name, amounts[name])
+			if err != nil {
+				return fmt.Errorf("%s of %s: %w", field, name, err)
+			}
+			amounts[name] = bounded
+		}
+	}
+	if len(all) == 0 {
+		delete(container, "resources")
+	}
+	return nil
+}
+
+func (r resources) bound(name string, value any) (any, error) {
+	factor, scaled := r.scale[name]
+	low, hasMin := r.min[name]
+	high, hasMax := r.max[name]
+	if !scaled && !hasMin && !hasMax {
+		return value, nil
+	}
+	q, err := resource.ParseQuantity(fmt.Sprint(value))
+	if err != nil {
+		return nil, err
+	}
+	if scaled {
+		q = scaleQuantity(name, q, factor)
+	}
+	if hasMin && q.Cmp(low) < 0 {
+		q = low
+	}
+	if hasMax && q.Cmp(high) > 0 {
+		q = high
+	}
+	return q.String(), nil
+}
+
+// scaleQuantity scales to whole thousandths of a core, or whole units.
+func scaleQuantity(name string, q resource.Quantity, factor float64) resource.Quantity {
+	const biggest = float64(1 << 62)
+	if name == "cpu" {
+		return *resource.NewMilliQuantity(int64(min(max(float64(q.MilliValue())*factor, 0), biggest)+0.5), q.Format)
+	}
+	return *resource.NewQuantity(int64(min(max(float64(q.Value())*factor, 0), biggest)+0.5), q.Format)
+}
