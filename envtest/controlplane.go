@@ -98,7 +98,9 @@ func (c *Cluster) controllers() []*component {
 	if c.opts.workloads {
 		add(ServerKubeScheduler, "--leader-elect=false", "--secure-port=0", "--kube-api-qps=500", "--kube-api-burst=1000",
 			"--profiling=false")
-		add(ServerKwok, "--manage-all-nodes=true", "--server-address=")
+		// Without leases the node lifecycle controller would find the nodes gone
+		// after a minute.
+		add(ServerKwok, "--manage-all-nodes=true", "--node-lease-duration-seconds=40", "--server-address=")
 	}
 	return parts
 }
