@@ -33,6 +33,8 @@ type Engine interface {
 	Place(ctx context.Context, r *placement.Request, fleet *cluster.Snapshot) (*placement.Decision, error)
 }
 
+var _ Engine = (*placement.Engine)(nil)
+
 // Controller decides where the work of all workspaces goes and records it in
 // Placements. Make one with New.
 type Controller struct {

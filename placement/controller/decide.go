@@ -62,6 +62,10 @@ func (c *Controller) decide(ctx context.Context, q *question) (*answer, error) {
 
 // place asks the engine, within what the layers above allow.
 func (c *Controller) place(ctx context.Context, q *question, a *answer) error {
+	if err := placement.ValidateSpec(&q.placement.Spec); err != nil {
+		a.reject(q, err.Error(), c.poll)
+		return nil
+	}
 	spec, notes, refusal := narrow(&q.placement.Spec, q.policies)
 	if refusal != "" {
 		a.reject(q, refusal, c.poll)
@@ -76,10 +80,6 @@ func (c *Controller) place(ctx context.Context, q *question, a *answer) error {
 	c.metrics.duration.Observe(time.Since(start).Seconds())
 	if err != nil {
 		return fmt.Errorf("place: %w", err)
-	}
-	if d.Reason == v1alpha1.ReasonInvalid {
-		a.reject(q, d.Message, c.poll)
-		return nil
 	}
 	a.take(q, d, c.poll)
 	a.status.Rejected = pen.explain(d.Rejected)

@@ -172,7 +172,7 @@ func TestDecide(t *testing.T) {
 			want:   want{on: "a", reason: v1alpha1.ReasonPlaced, again: time.Millisecond, write: details},
 		},
 		"invalid": {
-			reason: "the decision stays", q: questionWith(edited), engine: placement.Decision{Reason: v1alpha1.ReasonInvalid, Message: "spec.count: no."},
+			reason: "the decision stays", q: questionWith(edited, func(q *question) { q.placement.Spec.Clusters = &v1alpha1.ClusterSelector{Expression: "no ("} }), engine: chooses("b"),
 			want: want{on: "a", reason: v1alpha1.ReasonInvalid, write: material},
 		},
 		"suspended": {

@@ -10,6 +10,7 @@ import (
 	mcmanager "sigs.k8s.io/multicluster-runtime/pkg/manager"
 
 	tmccluster "github.com/tmc-sdk/tmc/cluster"
+	"github.com/tmc-sdk/tmc/placement"
 	placementcontroller "github.com/tmc-sdk/tmc/placement/controller"
 	"github.com/tmc-sdk/tmc/placement/v1alpha1"
 )
@@ -17,7 +18,7 @@ import (
 // A controller composed of the manager of the workspaces, the fleet and the
 // engine. The sync loop says what is left on clusters that work is leaving.
 func ExampleNew() {
-	compose := func(mgr mcmanager.Manager, fleet *tmccluster.Fleet, engine placementcontroller.Engine, loop placementcontroller.Copies) error {
+	compose := func(mgr mcmanager.Manager, fleet *tmccluster.Fleet, engine *placement.Engine, loop placementcontroller.Copies) error {
 		_, err := placementcontroller.New(mgr, fleet, engine,
 			placementcontroller.Resources(schema.GroupVersionKind{Group: "apps", Version: "v1", Kind: "Deployment"}),
 			placementcontroller.WithCopies(loop),

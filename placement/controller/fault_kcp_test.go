@@ -16,6 +16,10 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	tmccluster "github.com/tmc-sdk/tmc/cluster"
+	clusterv1alpha1 "github.com/tmc-sdk/tmc/cluster/v1alpha1"
+	placementcontroller "github.com/tmc-sdk/tmc/placement/controller"
 )
 
 // Somebody writes the status between our reading and our writing: the decision
@@ -157,4 +161,27 @@ func TestDisengagedWorkspaceIsForgottenAndTakenUpAgain(t *testing.T) {
 	require.NoError(t, shared.kcp.Bind(t.Context(), gone.path, w.path, exportName))
 	gone.deploy(t, "default", "web")
 	gone.eventually(t, "default", "default", on("b"))
+}
+
+// Scenario 17, with a toleration: the work stays for as long as it says, by
+// the controller's own clock, and then moves without a nudge.
+func TestTolerationThatRunsOutMovesTheWork(t *testing.T) {
+	var offset atomic.Int64
+	w := newWorld(t, newFleet(state("a")))
+	w.start(t, placementcontroller.WithClock(func() time.Time { return time.Now().Add(time.Duration(offset.Load())) }))
+	tn := w.tenants[0]
+	tn.place(t, "default", "mine", `{tolerations: [{key: "`+clusterv1alpha1.TaintUnreachable+`", operator: Exists, effect: NoExecute, tolerationSeconds: 3600}, {key: "`+clusterv1alpha1.TaintUnreachable+`", operator: Exists, effect: NoSchedule}]}`)
+	tn.deploy(t, "default", "web")
+	tn.eventually(t, "default", "mine", on("a"))
+	w.fleet.set(state("b"))
+	w.fleet.change("a", unreachable)
+	w.fleet.change("a", lost)
+	w.settled(t, tn)
+	p, err := tn.get(t.Context(), "default", "mine")
+	require.NoError(t, err)
+	require.True(t, on("a")(p), show(p))
+
+	offset.Store(int64(time.Hour - 2*time.Second))
+	w.fleet.change("a", func(s *tmccluster.State) { s.Labels["touched"] = "yes" }) // a timer that was set by another time is set anew
+	tn.eventually(t, "default", "mine", on("(a) b"))
 }

@@ -29,10 +29,10 @@ func TestMain(m *testing.M) {
 	os.Exit(code)
 }
 
-func sharedKCP(t testing.TB) *envtest.KCP {
-	t.Helper()
+func sharedKCP(tb testing.TB) *envtest.KCP {
+	tb.Helper()
 	if testing.Short() {
-		t.Skip("needs kcp")
+		tb.Skip("needs kcp")
 	}
 	shared.Do(func() {
 		ctx, cancel := context.WithTimeout(context.Background(), 15*time.Minute) // it may have to be built
@@ -40,11 +40,11 @@ func sharedKCP(t testing.TB) *envtest.KCP {
 		shared.kcp, shared.err = envtest.StartKCP(ctx)
 	})
 	if shared.err != nil {
-		t.Fatal(shared.err)
+		tb.Fatal(shared.err)
 	}
-	t.Cleanup(func() {
-		if t.Failed() && os.Getenv("TMC_TEST_LOGS") != "" {
-			t.Log(shared.kcp.Logs())
+	tb.Cleanup(func() {
+		if tb.Failed() && os.Getenv("TMC_TEST_LOGS") != "" {
+			tb.Log(shared.kcp.Logs())
 		}
 	})
 	return shared.kcp

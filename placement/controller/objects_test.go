@@ -23,11 +23,11 @@ func bare(namespace, name string) *unstructured.Unstructured {
 	return u
 }
 
-func placementWith(t testing.TB, namespace, name, spec string) *unstructured.Unstructured {
-	t.Helper()
+func placementWith(tb testing.TB, namespace, name, spec string) *unstructured.Unstructured {
+	tb.Helper()
 	u := bare(namespace, name)
 	fields := map[string]any{}
-	require.NoError(t, yaml.Unmarshal([]byte(spec), &fields))
+	require.NoError(tb, yaml.Unmarshal([]byte(spec), &fields))
 	u.Object["spec"] = fields
 	return u
 }

@@ -32,6 +32,7 @@ import (
 
 	"github.com/tmc-sdk/tmc/cluster/workspaces"
 	"github.com/tmc-sdk/tmc/envtest"
+	"github.com/tmc-sdk/tmc/placement"
 	placementcontroller "github.com/tmc-sdk/tmc/placement/controller"
 	"github.com/tmc-sdk/tmc/placement/v1alpha1"
 )
@@ -111,31 +112,31 @@ var base = sync.OnceValues(func() (*world, error) {
 })
 
 // newWorld returns the world without objects; start starts the controller.
-func newWorld(t testing.TB, f *fleet) *world {
-	t.Helper()
-	sharedKCP(t)
+func newWorld(tb testing.TB, f *fleet) *world {
+	tb.Helper()
+	sharedKCP(tb)
 	b, err := base()
-	require.NoError(t, err)
+	require.NoError(tb, err)
 	w := &world{config: b.config, path: b.path, tenants: b.tenants, fleet: f, copies: &copies{}, stop: func() {}}
-	t.Cleanup(func() {
+	tb.Cleanup(func() {
 		w.stop()
 		for _, tn := range w.tenants {
-			tn.clear(t)
+			tn.clear(tb)
 		}
 	})
 	return w
 }
 
 // clear deletes all that tests create, but for namespaces and events.
-func (tn *tenant) clear(t testing.TB) {
-	t.Helper()
+func (tn *tenant) clear(tb testing.TB) {
+	tb.Helper()
 	ctx := context.Background() // the test's has ended
 	for _, kind := range []schema.GroupVersionKind{deployments, widgets, bare("default", "").GroupVersionKind(), bare("", "").GroupVersionKind()} {
 		list := &unstructured.UnstructuredList{}
 		list.SetGroupVersionKind(kind.GroupVersion().WithKind(kind.Kind + "List"))
-		require.NoError(t, tn.List(ctx, list))
+		require.NoError(tb, tn.List(ctx, list))
 		for i := range list.Items {
-			require.NoError(t, client.IgnoreNotFound(tn.Delete(ctx, &list.Items[i])))
+			require.NoError(tb, client.IgnoreNotFound(tn.Delete(ctx, &list.Items[i])))
 		}
 	}
 }
@@ -167,45 +168,47 @@ func schemas() ([]*kcpapisv1alpha1.APIResourceSchema, error) {
 
 // start starts a controller, as another process would; what it writes is
 // counted from zero.
-func (w *world) start(t testing.TB, opts ...placementcontroller.Option) {
-	t.Helper()
+func (w *world) start(tb testing.TB, opts ...placementcontroller.Option) {
+	tb.Helper()
 	w.writes = &counter{before: w.before, refuse: w.refuse}
 	cfg := rest.CopyConfig(w.config)
 	cfg.Wrap(w.writes.wrap)
 	provider, err := workspaces.NewProvider(cfg, exportName, workspaces.Options{Retry: 100 * time.Millisecond})
-	require.NoError(t, err)
+	require.NoError(tb, err)
 	mgr, err := mcmanager.New(w.config, provider, manager.Options{
 		Scheme: clientgoscheme.Scheme, Metrics: metricsserver.Options{BindAddress: "0"},
 	})
-	require.NoError(t, err)
+	require.NoError(tb, err)
 	w.metrics = prometheus.NewRegistry()
 	opts = append([]placementcontroller.Option{
 		placementcontroller.Resources(deployments, widgets),
 		placementcontroller.WithCopies(w.copies),
 		placementcontroller.WithMetrics(w.metrics),
 	}, opts...)
-	_, err = placementcontroller.New(mgr, w.fleet, pickOne{}, opts...)
-	require.NoError(t, err)
+	engine, err := placement.NewEngine()
+	require.NoError(tb, err)
+	_, err = placementcontroller.New(mgr, w.fleet, engine, opts...)
+	require.NoError(tb, err)
 
-	ctx, cancel := context.WithCancel(t.Context())
+	ctx, cancel := context.WithCancel(tb.Context())
 	done := make(chan error, 1)
 	go func() { done <- mgr.Start(ctx) }()
 	w.stop = sync.OnceFunc(func() {
 		cancel()
 		if err := <-done; err != nil {
-			t.Errorf("manager: %v", err)
+			tb.Errorf("manager: %v", err)
 		}
 	})
 }
 
 // settled waits until everything that happened so far has been dealt with: a
 // new namespace's work, asked for later than all else, has a place.
-func (w *world) settled(t testing.TB, tn *tenant) {
-	t.Helper()
+func (w *world) settled(tb testing.TB, tn *tenant) {
+	tb.Helper()
 	name := fmt.Sprintf("barrier-%d", serial.Add(1))
-	tn.namespace(t, name)
-	tn.deploy(t, name, "barrier")
-	tn.eventually(t, name, "default", decided)
+	tn.namespace(tb, name)
+	tn.deploy(tb, name, "barrier")
+	tn.eventually(tb, name, "default", decided)
 	w.writes.mu.Lock()
 	defer w.writes.mu.Unlock()
 	w.writes.writes["POST placements"]--
@@ -217,23 +220,23 @@ func (w *world) settled(t testing.TB, tn *tenant) {
 	}
 }
 
-func (tn *tenant) create(t testing.TB, obj client.Object) {
-	t.Helper()
-	require.NoError(t, tn.Create(t.Context(), obj))
+func (tn *tenant) create(tb testing.TB, obj client.Object) {
+	tb.Helper()
+	require.NoError(tb, tn.Create(tb.Context(), obj))
 }
 
-func (tn *tenant) namespace(t testing.TB, name string) {
-	t.Helper()
+func (tn *tenant) namespace(tb testing.TB, name string) {
+	tb.Helper()
 	ns := &unstructured.Unstructured{}
 	ns.SetAPIVersion("v1")
 	ns.SetKind("Namespace")
 	ns.SetName(name)
-	tn.create(t, ns)
+	tn.create(tb, ns)
 }
 
 // deploy creates a Deployment of three replicas of half a core.
-func (tn *tenant) deploy(t testing.TB, namespace, name string, pairs ...string) *unstructured.Unstructured {
-	t.Helper()
+func (tn *tenant) deploy(tb testing.TB, namespace, name string, pairs ...string) *unstructured.Unstructured {
+	tb.Helper()
 	d := &unstructured.Unstructured{Object: map[string]any{"spec": map[string]any{
 		"replicas": int64(3),
 		"template": map[string]any{"spec": map[string]any{"containers": []any{map[string]any{
@@ -249,20 +252,20 @@ func (tn *tenant) deploy(t testing.TB, namespace, name string, pairs ...string) 
 		labels[pairs[i]] = pairs[i+1]
 	}
 	d.SetLabels(labels)
-	tn.create(t, d)
+	tn.create(tb, d)
 	return d
 }
 
 // place creates a Placement with a spec.
-func (tn *tenant) place(t testing.TB, namespace, name, spec string) {
-	t.Helper()
-	tn.create(t, placementWith(t, namespace, name, spec))
+func (tn *tenant) place(tb testing.TB, namespace, name, spec string) {
+	tb.Helper()
+	tn.create(tb, placementWith(tb, namespace, name, spec))
 }
 
 // update changes the spec of a Placement.
-func (tn *tenant) update(t testing.TB, namespace, name, patch string) {
-	t.Helper()
-	require.NoError(t, tn.Patch(t.Context(), bare(namespace, name), client.RawPatch(types.MergePatchType, []byte(patch))))
+func (tn *tenant) update(tb testing.TB, namespace, name, patch string) {
+	tb.Helper()
+	require.NoError(tb, tn.Patch(tb.Context(), bare(namespace, name), client.RawPatch(types.MergePatchType, []byte(patch))))
 }
 
 // get reads a Placement or, without a namespace, a ClusterPlacement.
@@ -276,11 +279,11 @@ func (tn *tenant) get(ctx context.Context, namespace, name string) (*v1alpha1.Pl
 }
 
 // eventually waits until a Placement is as it should be, and returns it.
-func (tn *tenant) eventually(t testing.TB, namespace, name string, is func(*v1alpha1.Placement) bool) *v1alpha1.Placement {
-	t.Helper()
+func (tn *tenant) eventually(tb testing.TB, namespace, name string, is func(*v1alpha1.Placement) bool) *v1alpha1.Placement {
+	tb.Helper()
 	var last *v1alpha1.Placement
 	var err error
-	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	ctx, cancel := context.WithTimeout(tb.Context(), patience)
 	defer cancel()
 	for {
 		last, err = tn.get(ctx, namespace, name)
@@ -289,18 +292,18 @@ func (tn *tenant) eventually(t testing.TB, namespace, name string, is func(*v1al
 		}
 		select {
 		case <-ctx.Done():
-			t.Fatalf("placement %s/%s is not as it should be: %v\n%s", namespace, name, err, show(last))
+			tb.Fatalf("placement %s/%s is not as it should be: %v\n%s", namespace, name, err, show(last))
 		case <-time.After(25 * time.Millisecond):
 		}
 	}
 }
 
 // event waits until an event with a reason tells of an object.
-func (tn *tenant) event(t testing.TB, namespace, about, reason string) {
-	t.Helper()
+func (tn *tenant) event(tb testing.TB, namespace, about, reason string) {
+	tb.Helper()
 	var events eventsv1.EventList
-	require.Eventually(t, func() bool {
-		if err := tn.List(t.Context(), &events, client.InNamespace(namespace)); err != nil {
+	require.Eventually(tb, func() bool {
+		if err := tn.List(tb.Context(), &events, client.InNamespace(namespace)); err != nil {
 			return false
 		}
 		return slices.ContainsFunc(events.Items, func(e eventsv1.Event) bool {
@@ -310,10 +313,10 @@ func (tn *tenant) event(t testing.TB, namespace, about, reason string) {
 }
 
 // decisions returns how many decisions were made.
-func (w *world) decisions(t testing.TB) float64 {
-	t.Helper()
+func (w *world) decisions(tb testing.TB) float64 {
+	tb.Helper()
 	families, err := w.metrics.Gather()
-	require.NoError(t, err)
+	require.NoError(tb, err)
 	total := 0.0
 	for _, f := range families {
 		if f.GetName() != "tmc_placement_decisions_total" {
