@@ -1,0 +1,49 @@
+package access
+
+import (
+	"slices"
+	"strings"
+
+	rbacv1 "k8s.io/api/rbac/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+)
+
+// FleetRules are what the fleet itself needs on a physical cluster: to know
+// which cluster it is, and what room it has.
+func FleetRules() []rbacv1.PolicyRule {
+	return []rbacv1.PolicyRule{
+		{APIGroups: []string{""}, Resources: []string{"namespaces"}, ResourceNames: []string{"kube-system"}, Verbs: []string{"get"}},
+		{APIGroups: []string{""}, Resources: []string{"nodes", "pods"}, Verbs: []string{"list", "watch"}},
+	}
+}
+
+// SyncRules are what the sync loop needs on a physical cluster, for objects of
+// the given resources and the namespaces that they are put in. It never needs
+// to change a status, to impersonate or to bind roles.
+func SyncRules(resources ...schema.GroupVersionResource) []rbacv1.PolicyRule {
+	verbs := []string{"create", "delete", "get", "list", "patch", "watch"}
+	groups := map[string][]string{"": {"namespaces"}}
+	for _, r := range resources {
+		if !slices.Contains(groups[r.Group], r.Resource) {
+			groups[r.Group] = append(groups[r.Group], r.Resource)
+		}
+	}
+	var rules []rbacv1.PolicyRule
+	for group, names := range groups {
+		slices.Sort(names)
+		rules = append(rules, rbacv1.PolicyRule{APIGroups: []string{group}, Resources: names, Verbs: slices.Clone(verbs)})
+	}
+	slices.SortFunc(rules, func(a, b rbacv1.PolicyRule) int { return strings.Compare(a.APIGroups[0], b.APIGroups[0]) })
+	return rules
+}
+
+// ClusterRole returns the role that has the given rules, ready to be applied
+// or printed.
+func ClusterRole(name string, rules []rbacv1.PolicyRule) *rbacv1.ClusterRole {
+	return &rbacv1.ClusterRole{
+		TypeMeta:   metav1.TypeMeta{APIVersion: rbacv1.SchemeGroupVersion.String(), Kind: "ClusterRole"},
+		ObjectMeta: metav1.ObjectMeta{Name: name},
+		Rules:      rules,
+	}
+}
