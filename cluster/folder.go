@@ -38,19 +38,17 @@ func (*folder) Name() string { return "folder" }
 // Run implements Source.
 func (s *folder) Run(ctx context.Context, sink Sink) error {
 	known := map[string]bool{}
-	for synced := false; ; {
-		err := s.read(sink, known)
-		switch {
+	for synced := false; ctx.Err() == nil; {
+		switch err := s.read(sink, known); {
 		case err != nil:
 			log.FromContext(ctx).Error(err, "reading kubeconfigs failed; the clusters that are known stay")
 		case !synced:
 			synced = true
 			sink.Synced()
 		}
-		if sleep(ctx, s.every); ctx.Err() != nil {
-			return nil
-		}
+		sleep(ctx, s.every)
 	}
+	return nil
 }
 
 // read registers what is in the folder, and removes what was and no longer is.
