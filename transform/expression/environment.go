@@ -1,0 +1,62 @@
+package expression
+
+import (
+	"fmt"
+	"strings"
+	"sync"
+
+	"github.com/google/cel-go/cel"
+	"github.com/google/cel-go/common/types"
+	"github.com/google/cel-go/common/types/ref"
+	"github.com/google/cel-go/ext"
+)
+
+// maxText bounds an expression, in bytes.
+const maxText = 16 << 10
+
+// environments are made once: making one costs more than compiling.
+var (
+	transforming = sync.OnceValues(func() (*cel.Env, error) { return environment("object", "target", "origin") })
+	aggregating  = sync.OnceValues(func() (*cel.Env, error) { return environment("original", "copies") })
+)
+
+func environment(variables ...string) (*cel.Env, error) {
+	opts := []cel.EnvOption{
+		ext.Strings(ext.StringsVersion(3)), ext.Lists(), ext.Sets(), ext.Math(), cel.OptionalTypes(),
+		cel.Function("escapeKey", cel.Overload("escape_key_string", []*cel.Type{cel.StringType}, cel.StringType,
+			cel.UnaryBinding(func(value ref.Val) ref.Val {
+				text, ok := value.Value().(string)
+				if !ok {
+					return types.NewErr("escapeKey takes a text")
+				}
+				return types.String(strings.ReplaceAll(strings.ReplaceAll(text, "~", "~0"), "/", "~1"))
+			}))),
+	}
+	for _, v := range variables {
+		opts = append(opts, cel.Variable(v, cel.DynType))
+	}
+	return cel.NewEnv(opts...)
+}
+
+// compile makes a program of an expression, for results of a type.
+func compile(env func() (*cel.Env, error), text string, limit uint64, want *cel.Type) (cel.Program, error) {
+	if len(text) > maxText {
+		return nil, fmt.Errorf("the expression is longer than %d bytes", maxText)
+	}
+	e, err := env()
+	if err != nil {
+		return nil, fmt.Errorf("prepare CEL: %w", err)
+	}
+	ast, issues := e.Compile(text)
+	if err := issues.Err(); err != nil {
+		return nil, fmt.Errorf("compile %q: %w", text, err)
+	}
+	if got := ast.OutputType(); !got.IsExactType(cel.DynType) && got.Kind() != want.Kind() {
+		return nil, fmt.Errorf("%q gives %s and not %s", text, got, want)
+	}
+	program, err := e.Program(ast, cel.EvalOptions(cel.OptOptimize), cel.CostLimit(limit))
+	if err != nil {
+		return nil, fmt.Errorf("plan %q: %w", text, err)
+	}
+	return program, nil
+}
