@@ -1,12 +1,13 @@
 package transform
 
 import (
+	"cmp"
+	"maps"
 	"slices"
 	"strings"
 	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/runtime"
 )
 
 // goodWhenFalse are the condition types that say something bad when True.
@@ -15,38 +16,57 @@ var goodWhenFalse = map[string]bool{
 	"Degraded": true, "Suspended": true, "DisruptionTarget": true, "FileSystemResizePending": true, "Resizing": true,
 }
 
-// mergeConditions merges the conditions of several copies: of each type the
-// worst, its message preceded by the cluster's name; among equally bad ones the
-// first by cluster. A type that some copies lack is merged of the others.
-func mergeConditions(copies []Observed) []any {
-	worst := map[string]map[string]any{}
-	var types []string
-	copies = slices.SortedFunc(slices.Values(copies), func(a, b Observed) int { return strings.Compare(a.Cluster, b.Cluster) })
-	for _, c := range copies {
-		list, _ := statusOf(c.Copy)["conditions"].([]any)
-		for _, item := range list {
-			condition, _ := item.(map[string]any)
-			name, _ := condition["type"].(string)
-			if name == "" {
-				continue
-			}
-			before, known := worst[name]
-			if !known {
-				types = append(types, name)
-			}
-			if !known || badness(name, condition) > badness(name, before) {
-				merged := runtime.DeepCopyJSON(condition)
-				if message, _ := condition["message"].(string); message != "" {
-					merged["message"] = c.Cluster + ": " + message
-				}
-				worst[name] = merged
-			}
+// condition of one copy, and how bad it is.
+type condition struct {
+	name, cluster string
+	badness       int
+	fields        map[string]any
+}
+
+func worseFirst(a, b *condition) int {
+	return cmp.Or(b.badness-a.badness, strings.Compare(a.cluster, b.cluster))
+}
+
+// conditionsOf returns the conditions of a copy, of each type the worst.
+func conditionsOf(seen Observed) []*condition {
+	list, _ := statusOf(seen.Copy)["conditions"].([]any)
+	out := make([]*condition, 0, len(list))
+	for _, item := range list {
+		fields, _ := item.(map[string]any)
+		name, _ := fields["type"].(string)
+		if name == "" {
+			continue
+		}
+		c := &condition{name: name, cluster: seen.Cluster, badness: badness(name, fields), fields: fields}
+		i := slices.IndexFunc(out, func(other *condition) bool { return other.name == name })
+		switch {
+		case i < 0:
+			out = append(out, c)
+		case out[i].badness < c.badness:
+			out[i] = c
 		}
 	}
-	slices.Sort(types)
-	out := make([]any, 0, len(types))
-	for _, name := range types {
-		out = append(out, worst[name])
+	return out
+}
+
+// merged returns of each type of condition the worst, its message preceded by
+// the cluster's name. A type that some copies lack is merged of the others,
+// unless it is one that all must have.
+func (t *tally) merged(problem *error) []any {
+	out := make([]any, 0, len(t.conditions))
+	for _, name := range slices.Sorted(maps.Keys(t.conditions)) {
+		list := t.conditions[name].items
+		if t.together[name] && len(list) < len(t.members) {
+			continue
+		}
+		fields, err := copyMap(list[0].fields)
+		if err != nil {
+			*problem = err
+		}
+		if message, _ := fields["message"].(string); message != "" {
+			fields["message"] = list[0].cluster + ": " + message
+		}
+		out = append(out, fields)
 	}
 	return out
 }

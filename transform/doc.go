@@ -21,7 +21,10 @@
 // Package transformtest checks yours in three lines.
 //
 // An [Aggregator] makes one status of those of the copies, and [StatusRules]
-// say which serves which kind. [Health] says how a copy does.
+// say which serves which kind: the kinds of Kubernetes by [Fields], a declaration
+// of what is summed, merged and agreed on, which serves for CRDs as well. A
+// [Tally] counts one cluster's news without looking at the others again.
+// [Health] says how a copy does.
 //
 // # How it works
 //

@@ -41,11 +41,13 @@ func Aggregate(kind schema.GroupKind, a Aggregator) StatusOption {
 }
 
 // NewStatusRules returns the rules for the kinds that the SDK knows, and for
-// all others AgreedStatus, changed by the options.
+// all others AgreedStatus, changed by the options. It knows Deployment,
+// StatefulSet, DaemonSet, ReplicaSet, Job, CronJob, Service, Ingress,
+// PersistentVolumeClaim, HorizontalPodAutoscaler and PodDisruptionBudget.
 func NewStatusRules(opts ...StatusOption) *StatusRules {
-	r := &StatusRules{
-		byKind:   map[schema.GroupKind]Aggregator{{Group: "apps", Kind: "Deployment"}: DeploymentStatus{}},
-		fallback: AgreedStatus{},
+	r := &StatusRules{byKind: make(map[schema.GroupKind]Aggregator, len(kinds)), fallback: AgreedStatus{}}
+	for kind, fields := range kinds {
+		r.byKind[kind] = fields
 	}
 	for _, opt := range opts {
 		opt(r)
@@ -61,35 +63,10 @@ func (r *StatusRules) For(kind schema.GroupVersionKind) Aggregator {
 	return r.fallback
 }
 
-// statuses returns the status of every copy that has one, shared with it.
-func statuses(copies []Observed) []map[string]any {
-	list := make([]map[string]any, 0, len(copies))
-	for _, c := range copies {
-		if s := statusOf(c.Copy); s != nil {
-			list = append(list, s)
-		}
-	}
-	return list
-}
-
 func statusOf(copied *unstructured.Unstructured) map[string]any {
 	if copied == nil {
 		return nil
 	}
 	s, _ := copied.Object["status"].(map[string]any)
 	return s
-}
-
-// observed returns the generation of the original that a status speaks of: the
-// original's own if every copy is there and its controllers have seen its
-// newest generation, else what the original's status said before.
-func observed(original *unstructured.Unstructured, copies []Observed) (int64, bool) {
-	before, _ := statusOf(original)["observedGeneration"].(int64)
-	for _, c := range copies {
-		seen, ok := statusOf(c.Copy)["observedGeneration"].(int64)
-		if !ok || seen < c.Copy.GetGeneration() {
-			return before, before != 0
-		}
-	}
-	return original.GetGeneration(), len(copies) > 0
 }

@@ -55,7 +55,7 @@ func checkStatus(t *testing.T, aggregator transform.Aggregator, cases map[string
 }
 
 func TestDeploymentStatus(t *testing.T) {
-	checkStatus(t, transform.DeploymentStatus{}, map[string]statusCase{
+	checkStatus(t, aggregatorFor("apps", "Deployment"), map[string]statusCase{
 		"none":         {"nothing is invented", nil, "{}"},
 		"one":          {"never lossy for one", []string{"{observedGeneration: 1, replicas: 2, collisionCount: 3, extra: {a: b}, conditions: [{type: Available, status: 'True', message: m}]}"}, "{observedGeneration: 7, replicas: 2, collisionCount: 3, extra: {a: b}, conditions: [{type: Available, status: 'True', message: m}]}"},
 		"two":          {"counts are summed", []string{"{observedGeneration: 1, replicas: 2, readyReplicas: 1, unavailableReplicas: 1}", "{observedGeneration: 1, replicas: 3, readyReplicas: 3}"}, "{observedGeneration: 7, replicas: 5, readyReplicas: 4, unavailableReplicas: 1}"},
@@ -74,11 +74,11 @@ func TestDeploymentStatus(t *testing.T) {
 func TestAgreedStatus(t *testing.T) {
 	checkStatus(t, transform.AgreedStatus{}, map[string]statusCase{
 		"none":       {"nothing is invented", nil, "{}"},
-		"one":        {"never lossy for one", []string{"{phase: Ready, list: [1, {a: b}], conditions: [{type: Ready, status: 'True'}]}"}, "{phase: Ready, list: [1, {a: b}], conditions: [{type: Ready, status: 'True'}]}"},
-		"two agree":  {"what all say is so", []string{"{phase: Ready, endpoint: x}", "{phase: Ready, endpoint: x}"}, "{phase: Ready, endpoint: x}"},
-		"two differ": {"what they do not agree on is left out", []string{"{phase: Ready, url: x}", "{phase: Failed, url: x}"}, "{url: x}"},
-		"one lacks":  {"what one does not say is not agreed", []string{"{phase: Ready, url: x}", "{url: x}"}, "{url: x}"},
-		"conditions": {"merged as for all kinds", []string{"{conditions: [{type: Ready, status: 'True'}]}", "{conditions: [{type: Ready, status: 'False', message: m}]}"}, "{conditions: [{type: Ready, status: 'False', message: 'b: m'}]}"},
+		"one":        {"never lossy for one", []string{"{phase: Ready, list: [1, {a: b}], conditions: [{type: Ready, status: 'True'}]}"}, "{phase: Ready, list: [1, {a: b}], conditions: [{type: Ready, status: 'True'}], observedGeneration: 6}"},
+		"two agree":  {"what all say is so", []string{"{phase: Ready, endpoint: x}", "{phase: Ready, endpoint: x}"}, "{phase: Ready, endpoint: x, observedGeneration: 6}"},
+		"two differ": {"what they do not agree on is left out", []string{"{phase: Ready, url: x}", "{phase: Failed, url: x}"}, "{url: x, observedGeneration: 6}"},
+		"one lacks":  {"what one does not say is not agreed", []string{"{phase: Ready, url: x}", "{url: x}"}, "{url: x, observedGeneration: 6}"},
+		"conditions": {"merged as for all kinds", []string{"{conditions: [{type: Ready, status: 'True'}]}", "{conditions: [{type: Ready, status: 'False', message: m}]}"}, "{observedGeneration: 6, conditions: [{type: Ready, status: 'False', message: 'b: m'}]}"},
 		"generation": {"only when every cluster has seen it", []string{"{observedGeneration: 1}", "{observedGeneration: 1}"}, "{observedGeneration: 7}"},
 		"old news":   {"what was said before", []string{"{observedGeneration: 0}", "{observedGeneration: 1}"}, "{observedGeneration: 6}"},
 	})
@@ -127,8 +127,25 @@ func TestAggregation(t *testing.T) {
 	}
 }
 
+func aggregatorFor(group, kind string) transform.Aggregator {
+	return transform.NewStatusRules().For(schema.GroupVersionKind{Group: group, Kind: kind})
+}
+
 func allAggregators() []transform.Aggregator {
-	return []transform.Aggregator{transform.DeploymentStatus{}, transform.AgreedStatus{}}
+	return []transform.Aggregator{
+		transform.AgreedStatus{},
+		aggregatorFor("apps", "Deployment"),
+		aggregatorFor("apps", "StatefulSet"),
+		aggregatorFor("apps", "DaemonSet"),
+		aggregatorFor("apps", "ReplicaSet"),
+		aggregatorFor("batch", "Job"),
+		aggregatorFor("batch", "CronJob"),
+		aggregatorFor("", "Service"),
+		aggregatorFor("networking.k8s.io", "Ingress"),
+		aggregatorFor("", "PersistentVolumeClaim"),
+		aggregatorFor("autoscaling", "HorizontalPodAutoscaler"),
+		aggregatorFor("policy", "PodDisruptionBudget"),
+	}
 }
 
 func snapshot(copies []transform.Observed) []any {
@@ -163,7 +180,7 @@ func TestStatusRules(t *testing.T) {
 	require.Equal(t, "Agreed", rules.For(kind).Name())
 	require.Equal(t, "Deployment", rules.For(schema.GroupVersionKind{Group: "apps", Version: "v1", Kind: "Deployment"}).Name())
 	require.Equal(t, "Agreed", rules.For(schema.GroupVersionKind{Group: "x", Version: "v1", Kind: "Deployment"}).Name())
-	rules = transform.NewStatusRules(transform.Aggregate(kind.GroupKind(), transform.DeploymentStatus{}))
+	rules = transform.NewStatusRules(transform.Aggregate(kind.GroupKind(), aggregatorFor("apps", "Deployment")))
 	require.Equal(t, "Deployment", rules.For(kind).Name())
 }
 
