@@ -39,6 +39,7 @@ type registries []Mirror
 var (
 	_ Transformer       = registries{}
 	_ TargetIndependent = registries{}
+	_ JSONOnly          = registries{}
 )
 
 // Name implements Transformer.
@@ -46,6 +47,9 @@ func (registries) Name() string { return "Registries" }
 
 // TargetIndependent implements TargetIndependent.
 func (registries) TargetIndependent() bool { return true }
+
+// JSONOnly implements JSONOnly.
+func (registries) JSONOnly() bool { return true }
 
 // Transform implements Transformer.
 func (r registries) Transform(_ context.Context, _ *Target, obj *unstructured.Unstructured) error {

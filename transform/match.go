@@ -66,6 +66,7 @@ var (
 	_ Transformer       = matched{}
 	_ Matcher           = matched{}
 	_ TargetIndependent = matched{}
+	_ JSONOnly          = matched{}
 )
 
 // Transform implements Transformer.
@@ -98,6 +99,9 @@ func (m matched) TargetIndependent() bool {
 	}
 	return independent(m.Transformer)
 }
+
+// JSONOnly implements JSONOnly.
+func (m matched) JSONOnly() bool { return jsonOnly(m.Transformer) }
 
 func (r *rule) matches(t *Target, obj *unstructured.Unstructured) bool {
 	if len(r.kinds) > 0 {

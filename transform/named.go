@@ -20,6 +20,7 @@ var (
 	_ Transformer       = named{}
 	_ Matcher           = named{}
 	_ TargetIndependent = named{}
+	_ JSONOnly          = named{}
 )
 
 // Name implements Transformer.
@@ -33,3 +34,6 @@ func (n named) Matches(t *Target, obj *unstructured.Unstructured) bool {
 
 // TargetIndependent implements TargetIndependent.
 func (n named) TargetIndependent() bool { return independent(n.Transformer) }
+
+// JSONOnly implements JSONOnly.
+func (n named) JSONOnly() bool { return jsonOnly(n.Transformer) }

@@ -79,6 +79,20 @@ func (p *Pipeline) Namespace(o Origin) *unstructured.Unstructured {
 // *Error or an *IdentityError and names the transformer, unless the
 // original itself is malformed.
 func (p *Pipeline) Render(ctx context.Context, t *Target, original *unstructured.Unstructured, o Origin) (*unstructured.Unstructured, error) {
+	obj, err := p.render(ctx, t, original, o, false)
+	if identity := (*IdentityError)(nil); errors.As(err, &identity) {
+		// Once more, with a look after every step: to find out whose it was.
+		if _, named := p.render(ctx, t, original, o, true); named != nil {
+			return nil, named
+		}
+	}
+	return obj, err
+}
+
+// render is Render. The guard looks once, at the end: what it finds then it
+// would have found before, and eight looks cost more than eight transformers.
+// With every set, it looks after every step.
+func (p *Pipeline) render(ctx context.Context, t *Target, original *unstructured.Unstructured, o Origin, every bool) (*unstructured.Unstructured, error) {
 	obj, err := bare(original)
 	if err != nil {
 		return nil, fmt.Errorf("transform: the original is malformed: %w", err)
@@ -95,8 +109,13 @@ func (p *Pipeline) Render(ctx context.Context, t *Target, original *unstructured
 	mine := *t
 	mine.Origin = o
 	for _, step := range p.transformers {
-		if err := p.step(ctx, step, &mine, obj, &want); err != nil {
+		if err := p.step(ctx, step, &mine, obj); err != nil {
 			return nil, err
+		}
+		if every {
+			if err := want.check(step.Name(), obj); err != nil {
+				return nil, err
+			}
 		}
 	}
 	if err := override(t.Overrides, obj); err != nil {
@@ -111,18 +130,15 @@ func (p *Pipeline) Render(ctx context.Context, t *Target, original *unstructured
 	return obj, nil
 }
 
-// step runs one transformer, and looks at what it left behind.
-func (p *Pipeline) step(ctx context.Context, step Transformer, t *Target, obj *unstructured.Unstructured, want *identity) error {
+// step runs one transformer, and sees to it that it left JSON behind.
+func (p *Pipeline) step(ctx context.Context, step Transformer, t *Target, obj *unstructured.Unstructured) error {
 	if matches, err := applies(step, t, obj); err != nil || !matches {
 		return err
 	}
 	if err := run(ctx, step, t, obj); err != nil {
 		return &Error{Transformer: step.Name(), Err: err}
 	}
-	if err := want.check(step.Name(), obj); err != nil {
-		return err
-	}
-	if plain(obj.Object, 0) {
+	if jsonOnly(step) || plain(obj.Object, 0) {
 		return nil
 	}
 	fields, err := copyMap(obj.Object) // numbers and lists of Go become those of JSON

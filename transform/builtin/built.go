@@ -36,6 +36,7 @@ var (
 	_ transform.Transformer       = (*built)(nil)
 	_ transform.Matcher           = (*built)(nil)
 	_ transform.TargetIndependent = (*built)(nil)
+	_ transform.JSONOnly          = (*built)(nil)
 )
 
 // Name implements transform.Transformer.
@@ -48,6 +49,9 @@ func (b *built) Matches(_ *transform.Target, obj *unstructured.Unstructured) boo
 
 // TargetIndependent implements transform.TargetIndependent.
 func (b *built) TargetIndependent() bool { return b.independent }
+
+// JSONOnly implements transform.JSONOnly.
+func (b *built) JSONOnly() bool { return true }
 
 // Transform implements transform.Transformer.
 func (b *built) Transform(_ context.Context, t *transform.Target, obj *unstructured.Unstructured) error {

@@ -67,10 +67,16 @@ type transformer struct {
 	apply       func(obj map[string]any, result any) error
 }
 
-var _ transform.Transformer = (*transformer)(nil)
+var (
+	_ transform.Transformer = (*transformer)(nil)
+	_ transform.JSONOnly    = (*transformer)(nil)
+)
 
 // Name implements transform.Transformer.
 func (t *transformer) Name() string { return t.name }
+
+// JSONOnly implements transform.JSONOnly.
+func (t *transformer) JSONOnly() bool { return true }
 
 // Transform implements transform.Transformer.
 func (t *transformer) Transform(_ context.Context, target *transform.Target, obj *unstructured.Unstructured) error {
