@@ -81,6 +81,22 @@ func (l *Loop) tellRetired(ctx context.Context, key Key, where *assignment) {
 	}
 }
 
+// allCopies returns the originals of all copies of a kind on the cluster.
+func (l *lane) allCopies(ctx context.Context, kind schema.GroupVersionKind) []Key {
+	list := &unstructured.UnstructuredList{}
+	list.SetGroupVersionKind(kind.GroupVersion().WithKind(kind.Kind + "List"))
+	if !l.ready(kind) || l.cached.List(ctx, list) != nil {
+		return nil
+	}
+	keys := make([]Key, 0, len(list.Items))
+	for i := range list.Items {
+		if marks, ok := transform.ReadMarks(&list.Items[i]); ok {
+			keys = append(keys, keyOf(kind, marks.Origin))
+		}
+	}
+	return keys
+}
+
 // copiesOf returns the originals in a namespace of which the cluster holds
 // copies of a kind.
 func (l *lane) copiesOf(ctx context.Context, kind schema.GroupVersionKind, ns namespaceKey) ([]Key, error) {

@@ -93,6 +93,12 @@ func (l *Loop) fleetChanged(ctx context.Context, change tmccluster.Change) {
 	case change.Old == nil, change.Reconnected, change.Old.UID != change.New.UID:
 		l.openLane(ctx, change.New.Name)
 		l.wake(change.New.Name)
+	case !change.Old.Reachable && change.New.Reachable:
+		// After an outage watches wait, longer each time, before they try
+		// again. A new lane lists at once, and tries at once what failed.
+		l.closeLane(change.New.Name)
+		l.openLane(ctx, change.New.Name)
+		l.wake(change.New.Name)
 	case change.Old.Reachable != change.New.Reachable, renderingChanged(change.Old, change.New):
 		l.wake(change.New.Name)
 	}
@@ -176,12 +182,18 @@ func (l *Loop) wake(name string) {
 }
 
 // laneReady asks for everything of a kind once its copies on a cluster are
-// known.
-func (l *Loop) laneReady(lane *lane, kind schema.GroupVersionKind) {
-	if kind == namespaceKind {
-		return
+// known: the originals that go there, and those of the copies that are there,
+// which may have no original any more.
+func (l *Loop) laneReady(ctx context.Context, lane *lane, kind schema.GroupVersionKind) {
+	if kind != namespaceKind {
+		for _, ns := range l.decisions.namespacesOn(lane.name) {
+			l.enqueueKind(ns.workspace, kind, ns.namespace, true)
+		}
+		for _, key := range lane.allCopies(ctx, kind) {
+			l.enqueue(key, true)
+		}
 	}
-	for _, ns := range l.decisions.namespacesOn(lane.name) {
-		l.enqueueKind(ns.workspace, kind, ns.namespace, true)
+	if lane.knowsAll() {
+		lane.tidyAll(ctx)
 	}
 }

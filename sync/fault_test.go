@@ -335,6 +335,52 @@ func queueEmpty(name string) error {
 	return nil
 }
 
+// Law 8: what a lost cluster holds is tried again later and later, not all the
+// time; and a cluster that returns is tended to at once.
+func TestALostClusterCausesNoHotLoopAndIsTendedToOnItsReturn(t *testing.T) {
+	w := newWorld(t, 1)
+	w.start()
+	d := deployment("web", 1)
+	require.NoError(t, w.tenant(0).Create(t.Context(), d.DeepCopy()))
+	w.decide(0, target("east", 1), target("west", 1))
+	w.setStatus("east", w.waitCopy("east", 0, d), ready(1))
+	w.waitCopy("west", 0, d)
+	w.waitOriginal(0, d, condition("Synced", "True", "Synced"))
+
+	lost := w.server("west")
+	require.NoError(t, lost.Stop(t.Context()))
+	w.decide(0, target("east", 1), leaving("west"))
+	w.waitOriginal(0, d, condition("Synced", "True", "Synced"))
+	before := reconciles(t)
+	time.Sleep(3 * time.Second)
+	require.Less(t, reconciles(t)-before, 30.0, "reconciles in three seconds")
+
+	require.NoError(t, lost.Restart(t.Context()))
+	back := time.Now()
+	w.waitNoCopy("west", 0, d)
+	require.Less(t, time.Since(back), 15*time.Second)
+}
+
+// reconciles counts what the loop's controller has done so far.
+func reconciles(t *testing.T) (n float64) {
+	t.Helper()
+	families, err := metrics.Registry.Gather()
+	require.NoError(t, err)
+	for _, f := range families {
+		if f.GetName() != "controller_runtime_reconcile_total" {
+			continue
+		}
+		for _, m := range f.GetMetric() {
+			for _, l := range m.GetLabel() {
+				if l.GetName() == "controller" && l.GetValue() == "tmc-sync" {
+					n += m.GetCounter().GetValue()
+				}
+			}
+		}
+	}
+	return n
+}
+
 // Scenario 24: a cluster is lost; the policy lets the deletion complete.
 func TestALostClusterIsReleasedByPolicyAndRetiredOnItsReturn(t *testing.T) {
 	w := newWorld(t, 1)

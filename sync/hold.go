@@ -178,7 +178,7 @@ func (l *Loop) retireAll(ctx context.Context, key Key, original *unstructured.Un
 			again = left
 		}
 		waiting = append(waiting, state.Name)
-		if lane != nil && state.Reachable {
+		if lane != nil && state.Reachable && !(intent{action: retire}).triedBefore(lane.outcome(key)) {
 			lane.queue.Add(errand{key: key})
 		}
 	}

@@ -33,7 +33,13 @@ type intent struct {
 // triedBefore says whether the intent was tried and refused, in which case the
 // lane tries it again by itself, later and later.
 func (i intent) triedBefore(o outcome) bool {
-	return i.action == apply && o.refusal != nil && o.digest == i.digest
+	switch i.action {
+	case apply:
+		return o.refusal != nil && !o.retiring && o.digest == i.digest
+	case retire:
+		return o.refusal != nil && o.retiring
+	}
+	return false
 }
 
 // intend decides, from caches alone, what is to be done for an original on a

@@ -66,6 +66,8 @@ type errand struct {
 type outcome struct {
 	// refusal is nil if it went well.
 	refusal *Refusal
+	// retiring says that it was a copy that could not be retired.
+	retiring bool
 	// digest of the rendering that was applied or refused.
 	digest string
 	// fields that were ours after an apply that the server normalised; with
@@ -171,7 +173,7 @@ func (l *lane) follow(ctx context.Context, kind schema.GroupVersionKind) {
 		l.logger.V(1).Info("Kind can't be watched yet", "kind", kind.String(), "error", err.Error())
 		if meta.IsNoMatchError(err) && !l.unserved(kind) {
 			l.know(kind, absent)
-			l.loop.laneReady(l, kind)
+			l.loop.laneReady(ctx, l, kind)
 		}
 		if !sleep(ctx, wait) {
 			return
@@ -188,7 +190,7 @@ func (l *lane) follow(ctx context.Context, kind schema.GroupVersionKind) {
 		return
 	}
 	l.know(kind, complete)
-	l.loop.laneReady(l, kind)
+	l.loop.laneReady(ctx, l, kind)
 }
 
 // handler tells the loop of the original whose copy changed.
@@ -231,6 +233,13 @@ func (l *lane) unserved(kind schema.GroupVersionKind) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.kinds[kind] == absent
+}
+
+// knowsAll says whether nothing about the copies on the cluster is unknown.
+func (l *lane) knowsAll() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return len(l.kinds) == len(l.loop.kinds())+1 // namespaces, too
 }
 
 func (l *lane) know(kind schema.GroupVersionKind, k knowledge) {

@@ -13,6 +13,7 @@ import (
 	"k8s.io/client-go/discovery"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/client/apiutil"
+	"sigs.k8s.io/multicluster-runtime/pkg/multicluster"
 
 	"github.com/tmc-sdk/tmc/transform"
 )
@@ -67,6 +68,21 @@ func (l *lane) isNamespaceOf(there *unstructured.Unstructured, key Key) bool {
 func (l *lane) queueTidy(key Key) {
 	if key.Namespace != "" {
 		l.queue.AddAfter(errand{key: Key{Workspace: key.Workspace, Namespace: key.Namespace}, tidy: true}, l.loop.opts.tidyAfter)
+	}
+}
+
+// tidyAll looks at all namespaces that are ours: the last copy of one may have
+// gone while nobody was there to see to it.
+func (l *lane) tidyAll(ctx context.Context) {
+	list := &unstructured.UnstructuredList{}
+	list.SetGroupVersionKind(namespaceKind.GroupVersion().WithKind("NamespaceList"))
+	if l.cached.List(ctx, list) != nil {
+		return // the lane is closing
+	}
+	for i := range list.Items {
+		if marks, ok := transform.ReadMarks(&list.Items[i]); ok && marks.Namespace == "" {
+			l.queueTidy(Key{Workspace: multicluster.ClusterName(marks.LogicalCluster), Namespace: marks.Name})
+		}
 	}
 }
 

@@ -54,10 +54,11 @@ func (l *lane) retire(ctx context.Context, key Key, original *unstructured.Unstr
 }
 
 func (l *lane) retireFailed(key Key, err error) bool {
-	o := l.outcome(key)
-	o.refusal = l.classify(err)
-	l.record(key, o)
-	l.loop.enqueue(key, false)
+	before := l.outcome(key)
+	l.record(key, outcome{refusal: l.classify(err), retiring: true})
+	if before.refusal == nil || !before.retiring {
+		l.loop.enqueue(key, false) // it is news
+	}
 	return true
 }
 
