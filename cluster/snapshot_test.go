@@ -1,0 +1,175 @@
+package cluster_test
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"sync"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/stretchr/testify/require"
+	"pgregory.net/rapid"
+
+	"github.com/tmc-sdk/tmc/cluster"
+)
+
+func ExampleSnapshot_With() {
+	before := cluster.NewSnapshot(&cluster.State{Name: "eu-1"}, &cluster.State{Name: "us-1"})
+	after := before.With(&cluster.State{Name: "eu-1", Ready: true})
+	was, _ := before.Lookup("eu-1")
+	is, _ := after.Lookup("eu-1")
+	fmt.Println(was.Ready, is.Ready)
+	// Output: false true
+}
+
+func ExampleChunk_Label() {
+	fleet := cluster.NewSnapshot(
+		&cluster.State{Name: "a", Labels: map[string]string{"env": "prod"}},
+		&cluster.State{Name: "b", Labels: map[string]string{"env": "dev"}},
+		&cluster.State{Name: "c"},
+	)
+	for _, chunk := range fleet.Chunks() {
+		mask := chunk.Label("env").Select(func(value string, exists bool) bool { return exists && value == "prod" })
+		for i, ok := mask.Next(0); ok; i, ok = mask.Next(i + 1) {
+			fmt.Println(chunk.At(i).Name)
+		}
+	}
+	// Output: a
+}
+
+// A snapshot behaves as a sorted map of states, and the snapshots that it was
+// made from do not change.
+func TestSnapshotIsAPersistentSortedMap(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		names := rapid.SliceOf(rapid.Custom(func(t *rapid.T) string {
+			return fmt.Sprintf("c%03d", rapid.IntRange(0, 999).Draw(t, "name"))
+		}))
+		model := map[string]*cluster.State{}
+		var states []*cluster.State
+		for i := range rapid.IntRange(0, 900).Draw(t, "fleet") {
+			s := &cluster.State{Name: fmt.Sprintf("c%03d", i*7%1000)}
+			states, model[s.Name] = append(states, s), s
+		}
+		fleet := cluster.NewSnapshot(states...)
+		for range rapid.IntRange(1, 6).Draw(t, "changes") {
+			before, was := fleet, maps.Clone(model)
+			if rapid.Bool().Draw(t, "add") {
+				var given []*cluster.State
+				for _, name := range names.Draw(t, "names") {
+					s := &cluster.State{Name: name, Version: "v2"}
+					given, model[name] = append(given, s), s
+				}
+				fleet = fleet.With(given...)
+			} else {
+				gone := names.Draw(t, "names")
+				if low := rapid.IntRange(0, 999).Draw(t, "range"); rapid.Bool().Draw(t, "many") {
+					for i := low; i < low+400; i++ {
+						gone = append(gone, fmt.Sprintf("c%03d", i))
+					}
+				}
+				for _, name := range gone {
+					delete(model, name)
+				}
+				fleet = fleet.Without(gone...)
+			}
+			agree(t, fleet, model)
+			agree(t, before, was)
+		}
+	})
+}
+
+func agree(t *rapid.T, fleet *cluster.Snapshot, model map[string]*cluster.State) {
+	want := slices.Sorted(maps.Keys(model))
+	got := make([]string, 0, len(want))
+	for s := range fleet.All() {
+		got = append(got, s.Name)
+		if model[s.Name] != s {
+			t.Fatalf("%s is not the state that was put in", s.Name)
+		}
+	}
+	if diff := cmp.Diff(want, got); diff != "" && len(want)+len(got) > 0 {
+		t.Fatal(diff)
+	}
+	require.Equal(t, len(want), fleet.Len())
+	for i, name := range want {
+		require.Equal(t, name, fleet.At(i).Name)
+		at, ok := fleet.Index(name)
+		require.True(t, ok && at == i)
+	}
+	_, ok := fleet.Lookup("absent")
+	require.False(t, ok)
+	chunks, n := 0, 0
+	for start, c := range fleet.Chunks() {
+		require.Equal(t, n, start)
+		require.LessOrEqual(t, c.Len(), cluster.ChunkSize)
+		require.Positive(t, c.Len())
+		chunks, n = chunks+1, n+c.Len()
+	}
+}
+
+// Columns say what the states say, whoever computes them first.
+func TestColumnsAgreeWithStates(t *testing.T) {
+	var states []*cluster.State
+	for i := range 700 {
+		s := &cluster.State{Name: fmt.Sprintf("c%03d", i), Ready: i%3 == 0, CapacityKnown: true}
+		s.Allocatable.MilliCPU, s.Allocated.MilliCPU = 1000, int64(i*2)
+		if i%5 != 0 {
+			s.Labels = map[string]string{"id": fmt.Sprint(i % 300), "env": fmt.Sprint(i % 2)}
+		}
+		states = append(states, s)
+	}
+	fleet := cluster.NewSnapshot(states...)
+	var wait sync.WaitGroup
+	for range 4 {
+		wait.Go(func() {
+			for _, c := range fleet.Chunks() {
+				facts := c.Facts()
+				for _, key := range []string{"id", "env", "absent"} {
+					column := c.Label(key)
+					for i := range c.Len() {
+						value, ok := c.At(i).Labels[key]
+						if ok != (column.Codes[i] != 0) || column.Values[column.Codes[i]] != value {
+							t.Errorf("%s of %s is %q", key, c.At(i).Name, column.Values[column.Codes[i]])
+						}
+					}
+				}
+				for i := range c.Len() {
+					if facts.Ready.Has(i) != c.At(i).Ready || facts.MilliCPU[i] != c.At(i).Free().MilliCPU || int(facts.FreePercent[i]) != c.At(i).FreePercent() {
+						t.Errorf("facts of %s", c.At(i).Name)
+					}
+				}
+			}
+		})
+	}
+	wait.Wait()
+}
+
+func fleetOf(n int) *cluster.Snapshot {
+	states := make([]*cluster.State, n)
+	for i := range states {
+		states[i] = &cluster.State{Name: fmt.Sprintf("cluster-%07d", i), Ready: true, Labels: map[string]string{"env": "prod"}}
+	}
+	return cluster.NewSnapshot(states...)
+}
+
+// BenchmarkSnapshotWith replaces one cluster; rebuilding is what it avoids.
+func BenchmarkSnapshotWith(b *testing.B) {
+	for _, n := range []int{100, 10_000, 1_000_000} {
+		fleet := fleetOf(n)
+		state := *fleet.At(n / 2)
+		b.Run(fmt.Sprintf("clusters=%d", n), func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				fleet.With(&state)
+			}
+		})
+		b.Run(fmt.Sprintf("rebuild/clusters=%d", n), func(b *testing.B) {
+			states := slices.Collect(fleet.All())
+			b.ReportAllocs()
+			for b.Loop() {
+				cluster.NewSnapshot(states...)
+			}
+		})
+	}
+}
