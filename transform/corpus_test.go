@@ -21,21 +21,21 @@ import (
 
 // corpus returns the manifests of testdata/corpus by name: shapes that widely
 // used software ships, and a few that nobody should.
-func corpus(t testing.TB) map[string]*unstructured.Unstructured {
-	t.Helper()
+func corpus(tb testing.TB) map[string]*unstructured.Unstructured {
+	tb.Helper()
 	files, err := filepath.Glob("testdata/corpus/*.yaml")
-	require.NoError(t, err)
+	require.NoError(tb, err)
 	all := make(map[string]*unstructured.Unstructured, len(files))
 	for _, file := range files {
 		data, err := os.ReadFile(file)
-		require.NoError(t, err)
+		require.NoError(tb, err)
 		data, err = yaml.YAMLToJSON(data)
-		require.NoError(t, err, file)
+		require.NoError(tb, err, file)
 		obj := &unstructured.Unstructured{}
-		require.NoError(t, obj.UnmarshalJSON(data), file)
+		require.NoError(tb, obj.UnmarshalJSON(data), file)
 		all[strings.TrimSuffix(filepath.Base(file), ".yaml")] = obj
 	}
-	require.GreaterOrEqual(t, len(all), 60)
+	require.GreaterOrEqual(tb, len(all), 60)
 	return all
 }
 
@@ -49,10 +49,10 @@ var platformTarget = &transform.Target{
 }
 
 // platform is what a platform may well have in its pipeline: eight built-ins.
-func platform(t testing.TB) *transform.Pipeline {
-	t.Helper()
+func platform(tb testing.TB) *transform.Pipeline {
+	tb.Helper()
 	mirror, err := transform.Registries(transform.Mirror{From: "docker.io", To: "mirror.example/hub"}, transform.Mirror{From: "quay.io", To: "mirror.example/quay"})
-	require.NoError(t, err)
+	require.NoError(tb, err)
 	p, err := transform.NewPipeline("prod", transform.With(
 		mirror,
 		builtin.PullSecrets("mirror"),
@@ -63,7 +63,7 @@ func platform(t testing.TB) *transform.Pipeline {
 		builtin.StorageClasses(builtin.Classes{Map: map[string]string{"fast-ssd": "local-nvme"}}),
 		builtin.Must(builtin.Metadata(builtin.MetadataRules{SetAnnotations: map[string]string{"example.com/zone": "${cluster.zone}"}})),
 	))
-	require.NoError(t, err)
+	require.NoError(tb, err)
 	return p
 }
 

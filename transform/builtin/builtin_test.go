@@ -67,6 +67,9 @@ func TestRefusedRules(t *testing.T) {
 		"patch of name": {"", func() (transform.Transformer, error) {
 			return builtin.JSONPatch([]byte(`[{"op": "replace", "path": "/metadata/name", "value": "x"}]`))
 		}},
+		"reference to nothing": {"", func() (transform.Transformer, error) {
+			return builtin.References(builtin.ReferenceRules{More: []builtin.Reference{{}}})
+		}},
 		"merge without a scheme": {"", func() (transform.Transformer, error) { return builtin.StrategicMerge(nil, []byte(`{}`)) }},
 		"merge of nothing": {"", func() (transform.Transformer, error) {
 			return builtin.StrategicMerge(runtime.NewScheme(), []byte(`null`))
@@ -160,6 +163,36 @@ func TestShapes(t *testing.T) {
 		},
 		"a type that is unknown": {
 			step: builtin.Must(builtin.StrategicMerge(runtime.NewScheme(), []byte(`{}`))), in: `{kind: Pod, apiVersion: v1}`, fails: "find the type",
+		},
+		"references to what is synced": {
+			reason: "others are to what every cluster has",
+			step: builtin.Must(builtin.References(builtin.ReferenceRules{
+				Naming: prefixed{}, Synced: []schema.GroupKind{{Kind: "Secret"}, {Group: "rbac.authorization.k8s.io", Kind: "ClusterRole"}},
+				More: []builtin.Reference{{In: schema.GroupKind{Group: "x.io", Kind: "App"}, Holder: transform.MustPath("spec.auth"), Field: "secret", To: schema.GroupKind{Kind: "Secret"}}},
+			})),
+			in:   `{kind: App, apiVersion: x.io/v1, spec: {auth: {secret: a}, other: {secret: a}}}`,
+			want: `{kind: App, apiVersion: x.io/v1, spec: {auth: {secret: a-2x9a}, other: {secret: a}}}`,
+		},
+		"references of a binding": {
+			reason: "a tenant binds its own roles, to its own accounts",
+			step: builtin.Must(builtin.References(builtin.ReferenceRules{
+				Naming: prefixed{}, Synced: []schema.GroupKind{{Group: "rbac.authorization.k8s.io", Kind: "ClusterRole"}},
+			})),
+			in: `{kind: RoleBinding, apiVersion: rbac.authorization.k8s.io/v1, roleRef: {kind: ClusterRole, name: cluster-admin},
+subjects: [{kind: ServiceAccount, name: a, namespace: kube-system}, {kind: Group, name: g}]}`,
+			want: `{kind: RoleBinding, apiVersion: rbac.authorization.k8s.io/v1, roleRef: {kind: ClusterRole, name: cluster-admin-2x9a},
+subjects: [{kind: ServiceAccount, name: a, namespace: kube-system-2x9a}, {kind: Group, name: g}]}`,
+		},
+		"references of a pod": {
+			step: builtin.Must(builtin.References(builtin.ReferenceRules{Naming: prefixed{}, Synced: []schema.GroupKind{{Kind: "Secret"}, {Kind: "ConfigMap"}, {Kind: "ServiceAccount"}, {Kind: "PersistentVolumeClaim"}, {Group: "scheduling.k8s.io", Kind: "PriorityClass"}}})),
+			in: `{kind: CronJob, apiVersion: batch/v1, spec: {jobTemplate: {spec: {template: {spec: {serviceAccountName: a, priorityClassName: p, runtimeClassName: r,
+imagePullSecrets: [{name: s}], volumes: [{secret: {secretName: s}}, {configMap: {name: c}}, {persistentVolumeClaim: {claimName: v}}, {projected: {sources: [{secret: {name: s}}]}}],
+containers: [{envFrom: [{secretRef: {name: s}}], env: [{valueFrom: {configMapKeyRef: {name: c}}}, {value: s}]}],
+affinity: {podAntiAffinity: {requiredDuringSchedulingIgnoredDuringExecution: [{namespaces: [ns, 1]}]}}}}}}}}`,
+			want: `{kind: CronJob, apiVersion: batch/v1, spec: {jobTemplate: {spec: {template: {spec: {serviceAccountName: a-2x9a, priorityClassName: p-2x9a, runtimeClassName: r,
+imagePullSecrets: [{name: s-2x9a}], volumes: [{secret: {secretName: s-2x9a}}, {configMap: {name: c-2x9a}}, {persistentVolumeClaim: {claimName: v-2x9a}}, {projected: {sources: [{secret: {name: s-2x9a}}]}}],
+containers: [{envFrom: [{secretRef: {name: s-2x9a}}], env: [{valueFrom: {configMapKeyRef: {name: c-2x9a}}}, {value: s}]}],
+affinity: {podAntiAffinity: {requiredDuringSchedulingIgnoredDuringExecution: [{namespaces: [ns-2x9a, 1]}]}}}}}}}}`,
 		},
 		"a token that is asked for": {
 			step: builtin.ServiceAccountTokens(builtin.TokenRules{AllowMount: true}),

@@ -6,11 +6,25 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 
 	"github.com/tmc-sdk/tmc/transform"
 	"github.com/tmc-sdk/tmc/transform/builtin"
 	"github.com/tmc-sdk/tmc/transform/transformtest"
 )
+
+// prefixed is a naming whose names tell where they are from.
+type prefixed struct{}
+
+func (prefixed) Locate(_ schema.GroupVersionKind, o transform.Origin) (namespace, name string) {
+	mark := func(name string) string {
+		if name == "" {
+			return ""
+		}
+		return name + "-" + o.LogicalCluster
+	}
+	return mark(o.Namespace), mark(o.Name)
+}
 
 // all are the transformers of the package, each set up to do as much as it can.
 func all() []transform.Transformer {
@@ -48,6 +62,9 @@ func all() []transform.Transformer {
 		builtin.Services(builtin.ServiceRules{LoadBalancers: classes}),
 		builtin.Must(builtin.Hosts(map[string]string{"example.com": "${cluster.properties.domain}"})),
 		builtin.Claims(),
+		builtin.Must(builtin.References(builtin.ReferenceRules{Naming: prefixed{}, Synced: []schema.GroupKind{
+			{Kind: "ConfigMap"}, {Kind: "Secret"}, {Kind: "ServiceAccount"}, {Group: "storage.k8s.io", Kind: "StorageClass"},
+		}})),
 		builtin.Must(builtin.MergePatch([]byte(`{"spec": {"paused": true}}`))),
 		builtin.Must(builtin.JSONPatch([]byte(`[{"op": "add", "path": "/extra", "value": {"a": 1}}]`))),
 		transform.Match(builtin.Must(builtin.StrategicMerge(scheme, []byte(`{"spec": {"containers": [{"name": "web", "tty": true}]}}`))),

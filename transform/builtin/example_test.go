@@ -338,6 +338,20 @@ func ExampleClaims() {
 	// -  volumeName: pvc-7f
 }
 
+func ExampleReferences() {
+	show(builtin.Must(builtin.References(builtin.ReferenceRules{SharedNamespaces: []string{"gateways"}})), parse(`
+apiVersion: gateway.networking.k8s.io/v1
+kind: HTTPRoute
+spec:
+  parentRefs: [{name: public, namespace: gateways}, {name: private, namespace: kube-system}]`))
+	// Output:
+	// --- on eu-1:
+	//      namespace: gateways
+	//    - name: private
+	// -    namespace: kube-system
+	// +    namespace: kube-system-pe6vcmus4gbbtf4p
+}
+
 func ExampleJSONPatch() {
 	show(builtin.Must(builtin.JSONPatch([]byte(`[{"op": "replace", "path": "/spec/dnsPolicy", "value": "Default"}]`))),
 		pod(`dnsPolicy: ClusterFirst`))
