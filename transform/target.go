@@ -33,6 +33,9 @@ type Target struct {
 	Origin Origin
 	// Replicas is the object's share on this cluster; nil if it is not divided.
 	Replicas *int32
+	// Division of wholes other than replicas, such as the bounds of a
+	// HorizontalPodAutoscaler; nil if nothing is divided.
+	Division *Division
 	// Overrides for the object on this cluster, in order.
 	Overrides []Override
 }

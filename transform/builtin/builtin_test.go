@@ -183,6 +183,15 @@ subjects: [{kind: ServiceAccount, name: a, namespace: kube-system}, {kind: Group
 			want: `{kind: RoleBinding, apiVersion: rbac.authorization.k8s.io/v1, roleRef: {kind: ClusterRole, name: cluster-admin-2x9a},
 subjects: [{kind: ServiceAccount, name: a, namespace: kube-system-2x9a}, {kind: Group, name: g}]}`,
 		},
+		"an indexed job": {
+			step: builtin.JobParts(), in: `{kind: Job, apiVersion: batch/v1, spec: {completions: 4, completionMode: Indexed}}`, fails: "can't be divided",
+		},
+		"a small scaler": {
+			reason: "the API wants at least one",
+			step:   builtin.Autoscalers(),
+			in:     `{kind: HorizontalPodAutoscaler, apiVersion: autoscaling/v2, spec: {minReplicas: 1, maxReplicas: 5}}`,
+			want:   `{kind: HorizontalPodAutoscaler, apiVersion: autoscaling/v2, spec: {minReplicas: 1, maxReplicas: 3}}`,
+		},
 		"references of a pod": {
 			step: builtin.Must(builtin.References(builtin.ReferenceRules{Naming: prefixed{}, Synced: []schema.GroupKind{{Kind: "Secret"}, {Kind: "ConfigMap"}, {Kind: "ServiceAccount"}, {Kind: "PersistentVolumeClaim"}, {Group: "scheduling.k8s.io", Kind: "PriorityClass"}}})),
 			in: `{kind: CronJob, apiVersion: batch/v1, spec: {jobTemplate: {spec: {template: {spec: {serviceAccountName: a, priorityClassName: p, runtimeClassName: r,

@@ -96,6 +96,7 @@ var (
 	serviceKind     = schema.GroupKind{Kind: "Service"}
 	ingressKind     = schema.GroupKind{Group: "networking.k8s.io", Kind: "Ingress"}
 	gatewayKind     = schema.GroupKind{Group: "gateway.networking.k8s.io", Kind: "Gateway"}
+	jobKind         = schema.GroupKind{Group: "batch", Kind: "Job"}
 	routeKind       = schema.GroupKind{Group: "gateway.networking.k8s.io", Kind: "HTTPRoute"}
 )
 

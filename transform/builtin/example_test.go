@@ -352,6 +352,30 @@ spec:
 	// +    namespace: kube-system-pe6vcmus4gbbtf4p
 }
 
+func ExampleAutoscalers() {
+	show(builtin.Autoscalers(), parse(`{apiVersion: autoscaling/v2, kind: HorizontalPodAutoscaler, spec: {minReplicas: 3, maxReplicas: 30}}`))
+	// Output:
+	// --- on eu-1:
+	//  kind: HorizontalPodAutoscaler
+	//  spec:
+	// -  maxReplicas: 30
+	// -  minReplicas: 3
+	// +  maxReplicas: 18
+	// +  minReplicas: 2
+}
+
+func ExampleJobParts() {
+	show(builtin.JobParts(), parse(`{apiVersion: batch/v1, kind: Job, spec: {completions: 100, parallelism: 10}}`))
+	// Output:
+	// --- on eu-1:
+	//  kind: Job
+	//  spec:
+	// -  completions: 100
+	// -  parallelism: 10
+	// +  completions: 60
+	// +  parallelism: 6
+}
+
 func ExampleJSONPatch() {
 	show(builtin.Must(builtin.JSONPatch([]byte(`[{"op": "replace", "path": "/spec/dnsPolicy", "value": "Default"}]`))),
 		pod(`dnsPolicy: ClusterFirst`))

@@ -16,7 +16,8 @@ import (
 var europe = &transform.Target{
 	Cluster: "eu-1", Region: "eu", Zone: "eu-a", Provider: "metal", Version: "v1.36.3",
 	Labels: map[string]string{"tier": "prod"}, Properties: map[string]string{"domain": "eu.example.net"},
-	Origin: transform.Origin{LogicalCluster: "2x9a", Namespace: "shop", Name: "web", UID: "u-1"},
+	Division: &transform.Division{Shares: []int64{60, 40}, Own: 0},
+	Origin:   transform.Origin{LogicalCluster: "2x9a", Namespace: "shop", Name: "web", UID: "u-1"},
 }
 
 // parse reads an object.
