@@ -222,6 +222,7 @@ func weigh(r *Request, c *candidate) int64 {
 		}
 	case v1alpha1.DivisionCapacity, v1alpha1.DivisionPacked:
 		return c.slots
+	case v1alpha1.DivisionDuplicated, v1alpha1.DivisionEven:
 	}
 	return 1
 }

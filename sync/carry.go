@@ -42,6 +42,7 @@ func (l *lane) carryOut(ctx context.Context, key Key) (again bool) {
 		return l.apply(ctx, key, original, todo)
 	case retire:
 		return l.retire(ctx, key, original)
+	case nothing:
 	}
 	return false
 }
@@ -95,11 +96,11 @@ func (l *lane) applyCopy(ctx context.Context, key Key, original *unstructured.Un
 	case ours && marks.Installation == l.loop.installation && keyOf(key.Kind, marks.Origin) == key && marks.UID == original.GetUID():
 		return l.write(ctx, todo.rendered, onlyIf{uid: there.GetUID()}) // the cache lags
 	case ours && marks.Installation == l.loop.installation && keyOf(key.Kind, marks.Origin) == key:
-		return nil, &Refusal{Reason: ReasonApplyFailed, Cluster: l.name, Message: "the copy of an earlier original of this name is still there; it is retired first"}
+		return nil, &RefusalError{Reason: ReasonApplyFailed, Cluster: l.name, Message: "the copy of an earlier original of this name is still there; it is retired first"}
 	case !ours && !transform.HasMarks(there) && adopts(original, l.name):
 		return l.write(ctx, todo.rendered, onlyIf{uid: there.GetUID()})
 	}
-	return nil, l.conflict(there, original)
+	return nil, l.conflict(there)
 }
 
 // onlyIf is what must be true of the object that is there for a write to
@@ -124,7 +125,7 @@ func (l *lane) write(ctx context.Context, rendered *unstructured.Unstructured, c
 	err := l.live.Apply(ctx, client.ApplyConfigurationFromUnstructured(obj), client.FieldOwner(l.loop.manager), client.ForceOwnership)
 	if err != nil {
 		if cond.uid != "" && isOther(err) {
-			return nil, &Refusal{Reason: ReasonApplyFailed, Cluster: l.name, Message: "the copy was replaced by another object meanwhile; it is looked at again", Err: err}
+			return nil, &RefusalError{Reason: ReasonApplyFailed, Cluster: l.name, Message: "the copy was replaced by another object meanwhile; it is looked at again", Err: err}
 		}
 		return nil, err
 	}
@@ -158,7 +159,7 @@ func adopts(original *unstructured.Unstructured, cluster string) bool {
 // or original is never adopted.
 const AnnotationAdopt = "tmc-sdk.dev/adopt"
 
-func (l *lane) conflict(there, original *unstructured.Unstructured) *Refusal {
+func (l *lane) conflict(there *unstructured.Unstructured) *RefusalError {
 	what := fmt.Sprintf("%s %q", there.GetKind(), there.GetName())
 	if there.GetNamespace() != "" {
 		what += fmt.Sprintf(" in namespace %q", there.GetNamespace())
@@ -167,16 +168,15 @@ func (l *lane) conflict(there, original *unstructured.Unstructured) *Refusal {
 	if transform.HasMarks(there) {
 		message = what + " on the cluster belongs to another installation or another object; it is not touched"
 	}
-	return &Refusal{Reason: ReasonConflict, Cluster: l.name, Message: message}
+	return &RefusalError{Reason: ReasonConflict, Cluster: l.name, Message: message}
 }
 
 // classify says what an error means to the owner of the original.
-func (l *lane) classify(err error) *Refusal {
-	var refusal *Refusal
-	if errors.As(err, &refusal) {
+func (l *lane) classify(err error) *RefusalError {
+	if refusal, ok := errors.AsType[*RefusalError](err); ok {
 		return refusal
 	}
-	r := &Refusal{Reason: ReasonApplyFailed, Cluster: l.name, Message: err.Error(), Err: err}
+	r := &RefusalError{Reason: ReasonApplyFailed, Cluster: l.name, Message: err.Error(), Err: err}
 	switch {
 	case apierrors.IsInvalid(err), apierrors.IsBadRequest(err), apierrors.IsRequestEntityTooLargeError(err),
 		apierrors.IsForbidden(err) && !apierrors.HasStatusCause(err, corev1.NamespaceTerminatingCause):

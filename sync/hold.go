@@ -126,7 +126,8 @@ func (l *Loop) patchFinalizers(ctx context.Context, key Key, original *unstructu
 // and lets it go when each is seen, live, to be gone.
 func (l *Loop) reconcileDeleting(ctx context.Context, key Key, original *unstructured.Unstructured) (reconcile.Result, error) {
 	if !slices.Contains(original.GetFinalizers(), l.finalizer) {
-		return reconcile.Result{}, l.reconcileAbsent(ctx, key)
+		l.reconcileAbsent(ctx, key)
+		return reconcile.Result{}, nil
 	}
 	return l.retireThenLetGo(ctx, key, original)
 }
@@ -223,7 +224,7 @@ func (l *Loop) tellReleased(ctx context.Context, key Key, original *unstructured
 	}
 	r.told = append(slices.Clip(r.told), cluster)
 	l.remember(key, r)
-	l.tell(ctx, key, original, &Refusal{Reason: ReasonReleased, Cluster: cluster, Message: "deletion no longer waits for cluster " + cluster + ": " + why + "; a copy may remain there and is retired should the cluster return"})
+	l.tell(ctx, key, original, &RefusalError{Reason: ReasonReleased, Cluster: cluster, Message: "deletion no longer waits for cluster " + cluster + ": " + why + "; a copy may remain there and is retired should the cluster return"})
 }
 
 // everNamed returns the clusters that the original's decision names, leaving

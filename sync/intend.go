@@ -26,7 +26,7 @@ type intent struct {
 	action   action
 	rendered *unstructured.Unstructured // for apply
 	copied   *unstructured.Unstructured // as it is in the cache; nil for none
-	refusal  *Refusal                   // it can't be rendered
+	refusal  *RefusalError              // it can't be rendered
 	digest   string
 }
 
@@ -38,6 +38,7 @@ func (i intent) triedBefore(o outcome) bool {
 		return o.refusal != nil && !o.retiring && o.digest == i.digest
 	case retire:
 		return o.refusal != nil && o.retiring
+	case nothing:
 	}
 	return false
 }
@@ -50,7 +51,7 @@ func (l *Loop) intend(ctx context.Context, lane *lane, key Key, original *unstru
 		if !where.names(lane.name) {
 			return intent{}
 		}
-		return intent{refusal: &Refusal{Reason: ReasonClusterUnavailable, Cluster: lane.name, Message: "the cluster does not serve " + key.Kind.GroupVersion().String() + " " + key.Kind.Kind}}
+		return intent{refusal: &RefusalError{Reason: ReasonClusterUnavailable, Cluster: lane.name, Message: "the cluster does not serve " + key.Kind.GroupVersion().String() + " " + key.Kind.Kind}}
 	}
 	copied, err := lane.copyOf(ctx, key)
 	if err != nil {
@@ -110,10 +111,10 @@ func (l *lane) upToDate(key Key, rendered, copied *unstructured.Unstructured) bo
 
 // render is the second of the five steps: what goes to a cluster, as a pure
 // function of the original and the target.
-func (l *Loop) render(ctx context.Context, cluster string, key Key, original *unstructured.Unstructured, where *assignment) (*unstructured.Unstructured, *Refusal) {
+func (l *Loop) render(ctx context.Context, cluster string, key Key, original *unstructured.Unstructured, where *assignment) (*unstructured.Unstructured, *RefusalError) {
 	state, ok := l.fleet.Snapshot().Lookup(cluster)
 	if !ok {
-		return nil, &Refusal{Reason: ReasonClusterUnavailable, Cluster: cluster, Message: "the cluster has left the fleet; a new decision follows"}
+		return nil, &RefusalError{Reason: ReasonClusterUnavailable, Cluster: cluster, Message: "the cluster has left the fleet; a new decision follows"}
 	}
 	target := targetOf(state)
 	if n, ok := where.replicas[cluster]; ok {
@@ -122,7 +123,7 @@ func (l *Loop) render(ctx context.Context, cluster string, key Key, original *un
 	if where.placement != nil {
 		overrides, err := overridesFor(where.placement, state, original)
 		if err != nil {
-			return nil, &Refusal{Reason: ReasonTransformFailed, Cluster: cluster, Message: err.Error(), Err: err}
+			return nil, &RefusalError{Reason: ReasonTransformFailed, Cluster: cluster, Message: err.Error(), Err: err}
 		}
 		target.Overrides = overrides
 	}
@@ -131,7 +132,7 @@ func (l *Loop) render(ctx context.Context, cluster string, key Key, original *un
 		err = seal(rendered)
 	}
 	if err != nil {
-		return nil, &Refusal{Reason: ReasonTransformFailed, Cluster: cluster, Message: err.Error(), Err: err}
+		return nil, &RefusalError{Reason: ReasonTransformFailed, Cluster: cluster, Message: err.Error(), Err: err}
 	}
 	return rendered, nil
 }

@@ -17,7 +17,6 @@ import (
 	"k8s.io/client-go/rest"
 	toolscache "k8s.io/client-go/tools/cache"
 	"k8s.io/client-go/util/workqueue"
-	"k8s.io/utils/ptr"
 	"sigs.k8s.io/controller-runtime/pkg/cache"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/client/apiutil"
@@ -65,7 +64,7 @@ type errand struct {
 // outcome is what came of the last errand for an original.
 type outcome struct {
 	// refusal is nil if it went well.
-	refusal *Refusal
+	refusal *RefusalError
 	// retiring says that it was a copy that could not be retired.
 	retiring bool
 	// digest of the rendering that was applied or refused.
@@ -118,7 +117,7 @@ func newLane(loop *Loop, conn *tmccluster.Connection, logger logr.Logger) (*lane
 		Mapper:                       mapper,
 		DefaultLabelSelector:         transform.SelectorFor(loop.installation),
 		DefaultTransform:             l.strip,
-		DefaultUnsafeDisableDeepCopy: ptr.To(true),
+		DefaultUnsafeDisableDeepCopy: new(true),
 		ReaderFailOnMissingInformer:  true,
 	}); err != nil {
 		return nil, fmt.Errorf("build cache of cluster %s: %w", conn.Name, err)

@@ -43,7 +43,7 @@ func newMetrics(r prometheus.Registerer) (*metrics, error) {
 	return m, nil
 }
 
-func (m *metrics) applied(cluster string, refusal *Refusal) {
+func (m *metrics) applied(cluster string, refusal *RefusalError) {
 	result := "ok"
 	if refusal != nil {
 		result = refusal.Reason

@@ -46,11 +46,11 @@ func (l *lane) ensureNamespace(ctx context.Context, key Key) error {
 		return err
 	}
 	if !l.isNamespaceOf(there, key) {
-		return &Refusal{Reason: ReasonConflict, Cluster: l.name, Message: fmt.Sprintf(
+		return &RefusalError{Reason: ReasonConflict, Cluster: l.name, Message: fmt.Sprintf(
 			"namespace %q exists on the cluster and is not ours; it is not touched: have the platform team delete or rename it", there.GetName())}
 	}
 	if there.GetDeletionTimestamp() != nil {
-		return &Refusal{Reason: ReasonApplyFailed, Cluster: l.name, Message: "the namespace of the copy is still terminating on the cluster; it is made anew when it is gone"}
+		return &RefusalError{Reason: ReasonApplyFailed, Cluster: l.name, Message: "the namespace of the copy is still terminating on the cluster; it is made anew when it is gone"}
 	}
 	return nil
 }

@@ -21,7 +21,7 @@ type assignment struct {
 	// replicas of the original on each target; nil where they are not divided.
 	replicas map[string]int32
 	// refusal says why there are no targets, where that is decided.
-	refusal *Refusal
+	refusal *RefusalError
 }
 
 // names says whether the cluster is a target in good standing.
@@ -88,7 +88,7 @@ func assign(p *v1alpha1.Placement, original *unstructured.Unstructured) (*assign
 			}
 			return a, nil
 		}
-		a.refusal = &Refusal{Reason: ReasonNotPlaced, Message: "Placement " + p.Name + ": " + placed.Message}
+		a.refusal = &RefusalError{Reason: ReasonNotPlaced, Message: "Placement " + p.Name + ": " + placed.Message}
 		return a, nil
 	}
 	if replicas, ok := replicasOf(original); ok {

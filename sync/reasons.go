@@ -1,7 +1,6 @@
 package syncer
 
 import (
-	"errors"
 	"fmt"
 )
 
@@ -48,8 +47,8 @@ const (
 	ReasonUnknown = "Unknown"
 )
 
-// Refusal says that a copy is not as the original asks, why, and what to do.
-type Refusal struct {
+// RefusalError says that a copy is not as the original asks, why, and what to do.
+type RefusalError struct {
 	// Reason from the closed set of this package.
 	Reason string
 	// Cluster that the refusal is about; empty for all.
@@ -61,7 +60,7 @@ type Refusal struct {
 }
 
 // Error implements error.
-func (r *Refusal) Error() string {
+func (r *RefusalError) Error() string {
 	if r.Cluster == "" {
 		return fmt.Sprintf("%s: %s", r.Reason, r.Message)
 	}
@@ -69,13 +68,4 @@ func (r *Refusal) Error() string {
 }
 
 // Unwrap returns the cause.
-func (r *Refusal) Unwrap() error { return r.Err }
-
-// refusalOf returns err as a Refusal, or wraps it as one.
-func refusalOf(cluster string, err error) *Refusal {
-	var refusal *Refusal
-	if errors.As(err, &refusal) {
-		return refusal
-	}
-	return &Refusal{Reason: ReasonApplyFailed, Cluster: cluster, Message: err.Error(), Err: err}
-}
+func (r *RefusalError) Unwrap() error { return r.Err }

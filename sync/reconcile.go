@@ -24,7 +24,8 @@ func (l *Loop) Reconcile(ctx context.Context, key Key) (reconcile.Result, error)
 	case err != nil:
 		return reconcile.Result{}, err
 	case original == nil:
-		return reconcile.Result{}, l.reconcileAbsent(ctx, key)
+		l.reconcileAbsent(ctx, key)
+		return reconcile.Result{}, nil
 	case original.GetDeletionTimestamp() != nil:
 		return l.reconcileDeleting(ctx, key, original)
 	}
@@ -44,8 +45,8 @@ func (l *Loop) Reconcile(ctx context.Context, key Key) (reconcile.Result, error)
 	}
 	l.send(ctx, key, original, where) // Transform and Apply
 	l.tellRetired(ctx, key, where)
-	seen := l.observe(ctx, key, original, where)     // Observe
-	return l.report(ctx, key, original, where, seen) // Report
+	seen := l.observe(ctx, key, original, where) // Observe
+	return l.report(ctx, key, original, seen)    // Report
 }
 
 // idle says whether an original is held for copies that nothing needs any more:
@@ -80,7 +81,7 @@ func (l *Loop) send(ctx context.Context, key Key, original *unstructured.Unstruc
 
 // reconcileAbsent sees to the copies of an original that is not in the cache.
 // Lanes retire them only on live proof.
-func (l *Loop) reconcileAbsent(ctx context.Context, key Key) error {
+func (l *Loop) reconcileAbsent(ctx context.Context, key Key) {
 	remain := false
 	for _, lane := range l.allLanes() {
 		copied, err := lane.copyOf(ctx, key)
@@ -94,5 +95,4 @@ func (l *Loop) reconcileAbsent(ctx context.Context, key Key) error {
 	if !remain {
 		l.forget(key)
 	}
-	return nil
 }

@@ -30,7 +30,7 @@ type sighting struct {
 	// copies, one for every target in good standing.
 	copies []transform.Observed
 	// refusals, sorted by cluster.
-	refusals []*Refusal
+	refusals []*RefusalError
 	// pending counts targets whose copy is on its way.
 	pending int
 }
@@ -47,7 +47,7 @@ func (l *Loop) observe(ctx context.Context, key Key, original *unstructured.Unst
 		if n, ok := where.replicas[name]; ok {
 			seen.Replicas = &n
 		}
-		refusal := &Refusal{Reason: ReasonClusterUnavailable, Cluster: name, Message: "the cluster does not answer; its last known status is shown"}
+		refusal := &RefusalError{Reason: ReasonClusterUnavailable, Cluster: name, Message: "the cluster does not answer; its last known status is shown"}
 		if state, ok := snapshot.Lookup(name); ok && state.Reachable {
 			refusal = nil
 		}
@@ -79,7 +79,7 @@ func (l *Loop) observe(ctx context.Context, key Key, original *unstructured.Unst
 
 // report is the last of the five steps: one aggregated status, with the
 // conditions Synced and Healthy in the same write, and only if it changed.
-func (l *Loop) report(ctx context.Context, key Key, original *unstructured.Unstructured, where *assignment, seen sighting) (reconcile.Result, error) {
+func (l *Loop) report(ctx context.Context, key Key, original *unstructured.Unstructured, seen sighting) (reconcile.Result, error) {
 	if l.isRelated(key.Kind) {
 		l.tellRefusals(ctx, key, original, seen)
 		return reconcile.Result{}, nil
@@ -263,7 +263,7 @@ func (l *Loop) tellRefusals(ctx context.Context, key Key, original *unstructured
 
 // tell writes an event next to the original. That it can't be written harms
 // nothing.
-func (l *Loop) tell(ctx context.Context, key Key, original *unstructured.Unstructured, refusal *Refusal) {
+func (l *Loop) tell(ctx context.Context, key Key, original *unstructured.Unstructured, refusal *RefusalError) {
 	cl, err := l.provider.Get(ctx, key.Workspace)
 	if err != nil {
 		return

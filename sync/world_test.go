@@ -124,7 +124,7 @@ func installField(ctx context.Context, c *tmcenvtest.Cluster) error {
 // world is what one test works in: an export of its own with tenants that bind
 // it, the shared clusters, and a loop.
 type world struct {
-	t        *testing.T
+	t        testing.TB
 	platform tmcenvtest.Workspace
 	tenants  []tmcenvtest.Workspace
 	export   string
@@ -187,29 +187,29 @@ var worlds atomic.Int32
 var quickProbe = tmccluster.ProbePolicy{Interval: 200 * time.Millisecond, Timeout: time.Second, FailureThreshold: 2, SuccessThreshold: 1}
 
 // newWorld makes an export and tenants for a test, and starts no loop.
-func newWorld(t *testing.T, tenants int) *world {
-	t.Helper()
-	w := newWorldWithoutExport(t, tenants)
-	require.NoError(t, servers.kcp.Export(t.Context(), w.platform.Path, w.apiExport()))
+func newWorld(tb testing.TB, tenants int) *world {
+	tb.Helper()
+	w := newWorldWithoutExport(tb, tenants)
+	require.NoError(tb, servers.kcp.Export(tb.Context(), w.platform.Path, w.apiExport()))
 	for _, tenant := range w.tenants {
-		require.NoError(t, servers.kcp.Bind(t.Context(), tenant.Path, w.platform.Path, w.export))
+		require.NoError(tb, servers.kcp.Bind(tb.Context(), tenant.Path, w.platform.Path, w.export))
 	}
 	return w
 }
 
-func newWorldWithoutExport(t *testing.T, tenants int) *world {
-	t.Helper()
+func newWorldWithoutExport(tb testing.TB, tenants int) *world {
+	tb.Helper()
 	if testing.Short() {
-		t.Skip("needs real servers")
+		tb.Skip("needs real servers")
 	}
 	n := worlds.Add(1)
-	w := &world{t: t, export: "tmc", id: fmt.Sprintf("test-%d", n)}
+	w := &world{t: tb, export: "tmc", id: fmt.Sprintf("test-%d", n)}
 	names := []string{fmt.Sprintf("platform-%d", n)}
 	for i := range tenants {
 		names = append(names, fmt.Sprintf("tenant-%d-%d", n, i))
 	}
-	tree, err := servers.kcp.CreateTree(t.Context(), names...)
-	require.NoError(t, err)
+	tree, err := servers.kcp.CreateTree(tb.Context(), names...)
+	require.NoError(tb, err)
 	w.platform, w.tenants = tree[0], tree[1:]
 	w.fleet = w.startFleet()
 	return w
@@ -264,7 +264,7 @@ func (w *world) start(opts ...syncer.Option) *loop {
 	require.NoError(w.t, err)
 	logger := logr.Discard()
 	if os.Getenv("TMC_TEST_LOG") != "" {
-		logger = testr.NewWithOptions(w.t, testr.Options{Verbosity: 1})
+		logger = testr.NewWithInterface(w.t, testr.Options{Verbosity: 1})
 	}
 	mgr, err := mcmanager.New(cfg, provider, manager.Options{
 		Metrics: metricsserver.Options{BindAddress: "0"}, Logger: logger,
@@ -323,19 +323,19 @@ func (w *world) cluster(name string) client.Client {
 }
 
 // parallel calls do for 0 to n-1, several at a time.
-func parallel(t *testing.T, workers, n int, do func(i int) error) {
-	t.Helper()
+func parallel(tb testing.TB, workers, n int, do func(i int) error) {
+	tb.Helper()
 	var group errgroup.Group
 	group.SetLimit(workers)
 	for i := range n {
 		group.Go(func() error { return do(i) })
 	}
-	require.NoError(t, group.Wait())
+	require.NoError(tb, group.Wait())
 }
 
 // eventually polls until check returns nil.
-func eventually(t *testing.T, what string, check func() error) {
-	t.Helper()
+func eventually(tb testing.TB, what string, check func() error) {
+	tb.Helper()
 	// Generous: it costs time only where a test fails.
 	deadline := time.Now().Add(90 * time.Second)
 	var err error
@@ -345,5 +345,5 @@ func eventually(t *testing.T, what string, check func() error) {
 		}
 		time.Sleep(20 * time.Millisecond)
 	}
-	t.Fatalf("%s: %v", what, err)
+	tb.Fatalf("%s: %v", what, err)
 }

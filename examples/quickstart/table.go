@@ -9,7 +9,6 @@ import (
 	"time"
 
 	appsv1 "k8s.io/api/apps/v1"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	placementv1alpha1 "github.com/tmc-sdk/tmc/placement/v1alpha1"
@@ -30,7 +29,7 @@ type table struct {
 const row = "%6s  %-8s %-10s %-34s %-26s %s\n"
 
 func (t *table) head() {
-	fmt.Fprintf(t.out, row, "TIME", "TENANT", "OBJECT", "CLUSTERS (SHARE, SCORE)", "READY ON CLUSTERS", "TENANT SEES")
+	_, _ = fmt.Fprintf(t.out, row, "TIME", "TENANT", "OBJECT", "CLUSTERS (SHARE, SCORE)", "READY ON CLUSTERS", "TENANT SEES")
 }
 
 // follow prints until ctx ends.
@@ -66,7 +65,7 @@ func (t *table) show(ctx context.Context, tenant *tenant) {
 		return
 	}
 	t.last[tenant.name] = line
-	fmt.Fprintf(t.out, row, fmt.Sprintf("%.1fs", time.Since(t.began).Seconds()), tenant.name, "deploy/web", where, ready, sees)
+	_, _ = fmt.Fprintf(t.out, row, fmt.Sprintf("%.1fs", time.Since(t.began).Seconds()), tenant.name, "deploy/web", where, ready, sees)
 }
 
 // targetsOf writes "eu-1(6,83) us-1(4,61)"; a cluster that work is leaving has a
@@ -113,11 +112,11 @@ func (t *table) readyOn(ctx context.Context, tenant *tenant) string {
 }
 
 func conditionsOf(web *appsv1.Deployment) string {
-	var s string
+	var s strings.Builder
 	for _, c := range web.Status.Conditions {
-		if (c.Type == "Synced" || c.Type == "Healthy") && c.Status != "" {
-			s += fmt.Sprintf(", %s=%s", c.Type, metav1.ConditionStatus(c.Status))
+		if c.Type == "Synced" || c.Type == "Healthy" {
+			_, _ = fmt.Fprintf(&s, ", %s=%s", c.Type, c.Status)
 		}
 	}
-	return s
+	return s.String()
 }

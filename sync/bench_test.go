@@ -1,0 +1,236 @@
+package syncer_test
+
+import (
+	"context"
+	"fmt"
+	"runtime"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"golang.org/x/sync/errgroup"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/apimachinery/pkg/watch"
+	"k8s.io/client-go/dynamic"
+	"k8s.io/client-go/rest"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	syncer "github.com/tmc-sdk/tmc/sync"
+)
+
+var deployments = schema.GroupVersionResource{Group: "apps", Version: "v1", Resource: "deployments"}
+
+// watcherOf watches one Deployment and returns a channel of its versions.
+func watcherOf(b *testing.B, cfg *rest.Config, namespace, name string) <-chan *unstructured.Unstructured {
+	b.Helper()
+	c, err := dynamic.NewForConfig(cfg)
+	require.NoError(b, err)
+	w, err := c.Resource(deployments).Namespace(namespace).Watch(b.Context(), listOptions(name))
+	require.NoError(b, err)
+	b.Cleanup(w.Stop)
+	seen := make(chan *unstructured.Unstructured, 1000)
+	go func() {
+		for e := range w.ResultChan() {
+			if u, ok := e.Object.(*unstructured.Unstructured); ok && e.Type != watch.Deleted {
+				seen <- u
+			}
+		}
+	}()
+	return seen
+}
+
+// awaitVersion reads versions until one satisfies.
+func awaitVersion(seen <-chan *unstructured.Unstructured, ok func(*unstructured.Unstructured) bool) {
+	for u := range seen {
+		if ok(u) {
+			return
+		}
+	}
+}
+
+func quantiles(b *testing.B, name string, d []time.Duration) (p50, p99 float64) {
+	b.Helper()
+	slices.Sort(d)
+	at := func(q float64) float64 {
+		return float64(d[min(len(d)-1, int(q*float64(len(d))))].Microseconds()) / 1000
+	}
+	p50, p99 = at(0.5), at(0.99)
+	b.ReportMetric(p50, name+"-p50-ms")
+	b.ReportMetric(p99, name+"-p99-ms")
+	return p50, p99
+}
+
+// BenchmarkLatency measures, on an idle system, the time from a change of the
+// spec upstream to the copy changed, and from the copy's status to the
+// original's, each against a bare watch that triggers a bare write, of the same
+// servers in the same run. Run it with -benchtime=200x.
+func BenchmarkLatency(b *testing.B) {
+	w := newWorld(b, 1)
+	w.start(syncer.ReportEvery(0))
+	d := deployment("web", 1)
+	require.NoError(b, w.tenant(0).Create(b.Context(), d.DeepCopy()))
+	w.decide(0, target("east", 1))
+	copied := w.waitCopy("east", 0, d)
+	w.waitOriginal(0, d, condition("Synced", "True", "Synced"))
+
+	upCfg, downCfg := servers.kcp.Config(w.tenants[0].Path), w.server("east").Config()
+	up, down := dynamicFor(b, upCfg), dynamicFor(b, downCfg)
+	originals := up.Resource(deployments).Namespace("default")
+	copies := down.Resource(deployments).Namespace(copied.GetNamespace())
+	seenUp := watcherOf(b, upCfg, "default", "web")
+	seenDown := watcherOf(b, downCfg, copied.GetNamespace(), "web")
+
+	var specDown, statusUp, rawDown, rawUp []time.Duration
+	for i := range b.N {
+		n := int64(i + 2)
+		began := time.Now()
+		mergePatch(b, originals, "web", "", fmt.Sprintf(`{"spec":{"replicas":%d}}`, n))
+		awaitVersion(seenDown, hasNumber("spec", "replicas", n))
+		specDown = append(specDown, time.Since(began))
+
+		began = time.Now()
+		mergePatch(b, copies, "web", "status", fmt.Sprintf(`{"status":{"replicas":%d}}`, n))
+		awaitVersion(seenUp, hasNumber("status", "replicas", n))
+		statusUp = append(statusUp, time.Since(began))
+	}
+	w.stopLoop()
+
+	// The baseline: whoever watches one side writes to the other at once.
+	relayUp, relayDown := watcherOf(b, upCfg, "default", "web"), watcherOf(b, downCfg, copied.GetNamespace(), "web")
+	ctx, stop := context.WithCancel(b.Context())
+	defer stop()
+	go relay(ctx, relayUp, func(u *unstructured.Unstructured) {
+		n, _, _ := unstructured.NestedInt64(u.Object, "spec", "replicas")
+		_ = tryPatch(ctx, copies, "web", "", fmt.Sprintf(`{"spec":{"replicas":%d}}`, n))
+	})
+	go relay(ctx, relayDown, func(u *unstructured.Unstructured) {
+		n, _, _ := unstructured.NestedInt64(u.Object, "status", "replicas")
+		_ = tryPatch(ctx, originals, "web", "status", fmt.Sprintf(`{"status":{"replicas":%d}}`, n))
+	})
+	for i := range b.N {
+		n := int64(i + 100_000)
+		began := time.Now()
+		mergePatch(b, originals, "web", "", fmt.Sprintf(`{"spec":{"replicas":%d}}`, n))
+		awaitVersion(seenDown, hasNumber("spec", "replicas", n))
+		rawDown = append(rawDown, time.Since(began))
+
+		began = time.Now()
+		mergePatch(b, copies, "web", "status", fmt.Sprintf(`{"status":{"replicas":%d}}`, n))
+		awaitVersion(seenUp, hasNumber("status", "replicas", n))
+		rawUp = append(rawUp, time.Since(began))
+	}
+	d50, d99 := quantiles(b, "down", specDown)
+	u50, u99 := quantiles(b, "up", statusUp)
+	rd50, rd99 := quantiles(b, "raw-down", rawDown)
+	ru50, ru99 := quantiles(b, "raw-up", rawUp)
+	b.ReportMetric(d50/rd50, "down-p50-ratio")
+	b.ReportMetric(d99/rd99, "down-p99-ratio")
+	b.ReportMetric(u50/ru50, "up-p50-ratio")
+	b.ReportMetric(u99/ru99, "up-p99-ratio")
+}
+
+// relay calls write for every version until ctx ends.
+func relay(ctx context.Context, seen <-chan *unstructured.Unstructured, write func(*unstructured.Unstructured)) {
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case u := <-seen:
+			write(u)
+		}
+	}
+}
+
+// BenchmarkThroughput syncs 1,000 small objects of 20 workspaces to 3 clusters
+// and compares the rate with that of bare concurrent server-side apply of as
+// many objects to the same clusters. It states the writes per object on each
+// side, and the heap per synced object. Run it with -benchtime=1x.
+func BenchmarkThroughput(b *testing.B) {
+	const objects, tenants = 1000, 20
+	w := newWorld(b, tenants)
+	for i := range w.tenants {
+		w.decide(i, target(servers.clusters[i%3].Name(), 1))
+		parallel(b, 8, objects/tenants, func(n int) error {
+			return w.tenant(i).Create(b.Context(), deployment(fmt.Sprintf("web-%d", n), 1))
+		})
+	}
+	empty := heap()
+	for range b.N {
+		began := time.Now()
+		w.start()
+		eventually(b, "every object is synced", func() error {
+			if n := w.upstream.n.Load(); n < 2*objects {
+				return fmt.Errorf("%d writes upstream", n)
+			}
+			return queueEmpty("tmc-sync")
+		})
+		took := time.Since(began)
+		b.ReportMetric(objects/took.Seconds(), "objects/s")
+		b.ReportMetric(float64(w.upstream.n.Load())/objects, "writes-up/object")
+		b.ReportMetric(float64(w.physical.n.Load())/objects, "writes-down/object")
+		b.ReportMetric(float64(heap()-empty)/objects, "heap-B/object")
+
+		began = time.Now()
+		var group errgroup.Group
+		group.SetLimit(24)
+		for i := range objects {
+			c := servers.clusters[i%3]
+			cl := w.cluster(c.Name())
+			group.Go(func() error {
+				u := deployment(fmt.Sprintf("raw-%d", i), 1)
+				return cl.Apply(b.Context(), client.ApplyConfigurationFromUnstructured(u), client.FieldOwner("raw"), client.ForceOwnership)
+			})
+		}
+		require.NoError(b, group.Wait())
+		raw := time.Since(began)
+		b.ReportMetric(objects/raw.Seconds(), "raw-applies/s")
+		b.ReportMetric(raw.Seconds()/took.Seconds(), "ratio")
+	}
+}
+
+func heap() int64 {
+	runtime.GC()
+	runtime.GC()
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	return int64(m.HeapAlloc)
+}
+
+func dynamicFor(b *testing.B, cfg *rest.Config) dynamic.Interface {
+	b.Helper()
+	cfg = rest.CopyConfig(cfg)
+	cfg.QPS = -1
+	c, err := dynamic.NewForConfig(cfg)
+	require.NoError(b, err)
+	return c
+}
+
+func listOptions(name string) metav1.ListOptions {
+	return metav1.ListOptions{FieldSelector: "metadata.name=" + name}
+}
+
+func mergePatch(b *testing.B, c dynamic.ResourceInterface, name, subresource, patch string) {
+	b.Helper()
+	require.NoError(b, tryPatch(b.Context(), c, name, subresource, patch))
+}
+
+func tryPatch(ctx context.Context, c dynamic.ResourceInterface, name, subresource, patch string) error {
+	var subresources []string
+	if subresource != "" {
+		subresources = append(subresources, subresource)
+	}
+	_, err := c.Patch(ctx, name, types.MergePatchType, []byte(patch), metav1.PatchOptions{}, subresources...)
+	return err
+}
+
+// hasNumber says whether a field of a part of an object is a number.
+func hasNumber(part, field string, n int64) func(*unstructured.Unstructured) bool {
+	return func(u *unstructured.Unstructured) bool {
+		got, _, _ := unstructured.NestedInt64(u.Object, part, field)
+		return got == n
+	}
+}
