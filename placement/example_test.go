@@ -57,7 +57,7 @@ func Example_yourOwnFilterAndScorer() {
 	}
 	fmt.Print(decision.Explain())
 	// Output:
-	// a: fits, others are better; score 53 (FreeCapacity 50×1, Preferred 50×2, Taints 100×3, Cheapest 30×5)
+	// a: fits, others are better; score 54 (FreeCapacity 50×1, Preferred 50×2, Taints 100×3, Cheapest 30×5)
 	// b: chosen; score 77 (FreeCapacity 50×1, Preferred 50×2, Taints 100×3, Cheapest 80×5)
 	// c: refused by Audited (NotAudited): the cluster has not been audited; label it audited=true once it has
 }
