@@ -35,7 +35,8 @@
 // the installation, runs the transformers, the overrides of the owner's
 // Placement, and last writes the target's share of the replicas.
 //
-// After each transformer, and after the overrides, a guard looks: API version,
+// At the end a guard looks, and if it finds anything once more after each
+// transformer, to say which one it was: API version,
 // kind, namespace, name and marks are as they were; no label or annotation of
 // tmc-sdk.dev or kcp.io was added; no other metadata, and no status. Else the
 // object goes nowhere, and an [*IdentityError] says who did what. A transformer

@@ -1,7 +1,6 @@
 package transform
 
 import (
-	"context"
 	"errors"
 	"fmt"
 
@@ -71,104 +70,4 @@ func (p *Pipeline) Namespace(o Origin) *unstructured.Unstructured {
 	ns.SetName(name)
 	Marks{p.installation, Origin{LogicalCluster: o.LogicalCluster, Name: o.Namespace}}.Stamp(ns)
 	return ns
-}
-
-// Render returns what goes to the target: the original without what belongs to
-// its workspace, where the naming says, with marks, transformed, with its share
-// of the replicas. The original and the target are not changed. An error is a
-// *Error or an *IdentityError and names the transformer, unless the
-// original itself is malformed.
-func (p *Pipeline) Render(ctx context.Context, t *Target, original *unstructured.Unstructured, o Origin) (*unstructured.Unstructured, error) {
-	obj, err := p.render(ctx, t, original, o, false)
-	if identity := (*IdentityError)(nil); errors.As(err, &identity) {
-		// Once more, with a look after every step: to find out whose it was.
-		if _, named := p.render(ctx, t, original, o, true); named != nil {
-			return nil, named
-		}
-	}
-	return obj, err
-}
-
-// render is Render. The guard looks once, at the end: what it finds then it
-// would have found before, and eight looks cost more than eight transformers.
-// With every set, it looks after every step.
-func (p *Pipeline) render(ctx context.Context, t *Target, original *unstructured.Unstructured, o Origin, every bool) (*unstructured.Unstructured, error) {
-	obj, err := bare(original)
-	if err != nil {
-		return nil, fmt.Errorf("transform: the original is malformed: %w", err)
-	}
-	namespace, name := p.naming.Locate(obj.GroupVersionKind(), o)
-	obj.SetName(name)
-	if namespace != "" {
-		obj.SetNamespace(namespace)
-	}
-	marks := Marks{p.installation, o}
-	marks.Stamp(obj)
-	want := identityOf(obj, namespace, name, marks)
-
-	mine := *t
-	mine.Origin = o
-	for _, step := range p.transformers {
-		if err := p.step(ctx, step, &mine, obj); err != nil {
-			return nil, err
-		}
-		if every {
-			if err := want.check(step.Name(), obj); err != nil {
-				return nil, err
-			}
-		}
-	}
-	if err := override(t.Overrides, obj); err != nil {
-		return nil, &Error{Transformer: "overrides", Err: err}
-	}
-	if err := p.divide(t, obj); err != nil {
-		return nil, &Error{Transformer: "replicas", Err: err}
-	}
-	if err := want.check("overrides", obj); err != nil {
-		return nil, err
-	}
-	return obj, nil
-}
-
-// step runs one transformer, and sees to it that it left JSON behind.
-func (p *Pipeline) step(ctx context.Context, step Transformer, t *Target, obj *unstructured.Unstructured) error {
-	if matches, err := applies(step, t, obj); err != nil || !matches {
-		return err
-	}
-	if err := run(ctx, step, t, obj); err != nil {
-		return &Error{Transformer: step.Name(), Err: err}
-	}
-	if jsonOnly(step) || plain(obj.Object, 0) {
-		return nil
-	}
-	fields, err := copyMap(obj.Object) // numbers and lists of Go become those of JSON
-	if err != nil {
-		return &Error{Transformer: step.Name(), Err: err}
-	}
-	obj.Object = fields
-	return nil
-}
-
-// applies asks a transformer that is a Matcher.
-func applies(step Transformer, t *Target, obj *unstructured.Unstructured) (matches bool, err error) {
-	m, ok := step.(Matcher)
-	if !ok {
-		return true, nil
-	}
-	defer func() {
-		if r := recover(); r != nil {
-			matches, err = false, &Error{Transformer: step.Name(), Err: fmt.Errorf("panicked: %v", r)}
-		}
-	}()
-	return m.Matches(t, obj), nil
-}
-
-// run keeps a transformer that panics from taking the process down.
-func run(ctx context.Context, step Transformer, t *Target, obj *unstructured.Unstructured) (err error) {
-	defer func() {
-		if r := recover(); r != nil {
-			err = fmt.Errorf("panicked: %v", r)
-		}
-	}()
-	return step.Transform(ctx, t, obj)
 }

@@ -44,13 +44,13 @@ func tenants(value any) (map[string]any, error) {
 		}
 		return nil, fmt.Errorf("it is a %T and not a map", value)
 	}
-	kept := make(map[string]any, len(m)+4)
+	kept := make(map[string]any, len(m))
 	for key, value := range m {
-		if reserved(key) || key == lastApplied {
-			continue
-		}
 		if _, ok := value.(string); !ok {
 			return nil, fmt.Errorf("%s is not a string", key)
+		}
+		if reserved(key) || key == lastApplied {
+			continue
 		}
 		kept[key] = value
 	}

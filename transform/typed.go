@@ -33,10 +33,14 @@ type typed[T any] struct {
 var (
 	_ Transformer = typed[struct{}]{}
 	_ Matcher     = typed[struct{}]{}
+	_ JSONOnly    = typed[struct{}]{}
 )
 
 // Name implements Transformer.
 func (f typed[T]) Name() string { return f.name }
+
+// JSONOnly implements JSONOnly.
+func (typed[T]) JSONOnly() bool { return true }
 
 // Matches implements Matcher.
 func (f typed[T]) Matches(_ *Target, obj *unstructured.Unstructured) bool {

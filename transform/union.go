@@ -41,17 +41,21 @@ func (u *union) value(int) (any, bool) {
 			if !ok {
 				continue
 			}
-			key := ""
-			for _, name := range u.keys {
-				key += canonical(m[name]) + "\x00"
-			}
-			if !seen[key] {
+			if key := u.key(m); !seen[key] {
 				seen[key] = true
 				out = append(out, item)
 			}
 		}
 	}
 	return out, len(out) > 0
+}
+
+func (u *union) key(m map[string]any) string {
+	parts := make([]string, 0, len(u.keys))
+	for _, name := range u.keys {
+		parts = append(parts, canonical(m[name]))
+	}
+	return strings.Join(parts, "\x00")
 }
 
 func (u *union) count() int { return len(u.list.items) }

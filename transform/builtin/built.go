@@ -3,6 +3,7 @@ package builtin
 import (
 	"context"
 	"fmt"
+	"reflect"
 	"slices"
 	"strings"
 
@@ -124,16 +125,16 @@ func objectAt(m object, field string) object {
 	return inner
 }
 
-// appendMissing appends those elements that the list has none like, by key. A
+// appendMissing appends those elements that the list has none the same as. A
 // list of another shape stays.
-func appendMissing(m object, field string, key func(any) string, items []any) {
+func appendMissing(m object, field string, same func(a, b any) bool, items []any) {
 	value, has := m[field]
 	list, ok := value.([]any)
 	if has && value != nil && !ok {
 		return
 	}
 	for _, item := range items {
-		if !slices.ContainsFunc(list, func(there any) bool { return key(there) == key(item) }) {
+		if !slices.ContainsFunc(list, func(there any) bool { return same(there, item) }) {
 			list = append(list, runtime.DeepCopyJSONValue(item))
 		}
 	}
@@ -148,7 +149,9 @@ func name(item any) string {
 	return text
 }
 
-func whole(item any) string { return fmt.Sprint(item) }
+func sameName(a, b any) bool { return name(a) == name(b) }
+
+func whole(a, b any) bool { return reflect.DeepEqual(a, b) }
 
 // jsonOf returns a typed value as JSON.
 func jsonOf(typed any) (object, error) {

@@ -50,13 +50,13 @@ func Inject(i Injection) (transform.Transformer, error) {
 	return ofPods("Inject", func(_ *transform.Target, pod object) error {
 		_ = containers(pod, func(container object) error { // it fails for nothing
 			if !injected[name(container)] {
-				appendMissing(container, "volumeMounts", mountPath, mounts)
+				appendMissing(container, "volumeMounts", sameMount, mounts)
 			}
 			return nil
 		})
-		appendMissing(pod, "initContainers", name, initContainers)
-		appendMissing(pod, "containers", name, sidecars)
-		appendMissing(pod, "volumes", name, volumes)
+		appendMissing(pod, "initContainers", sameName, initContainers)
+		appendMissing(pod, "containers", sameName, sidecars)
+		appendMissing(pod, "volumes", sameName, volumes)
 		return nil
 	}), nil
 }
@@ -66,3 +66,5 @@ func mountPath(item any) string {
 	path, _ := m["mountPath"].(string)
 	return path
 }
+
+func sameMount(a, b any) bool { return mountPath(a) == mountPath(b) }

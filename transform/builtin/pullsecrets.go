@@ -12,7 +12,7 @@ func PullSecrets(names ...string) transform.Transformer {
 		items = append(items, object{"name": n})
 	}
 	return ofPods("PullSecrets", func(_ *transform.Target, pod object) error {
-		appendMissing(pod, "imagePullSecrets", name, items)
+		appendMissing(pod, "imagePullSecrets", sameName, items)
 		return nil
 	})
 }

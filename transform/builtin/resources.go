@@ -47,6 +47,15 @@ func Resources(rules ResourceRules) (transform.Transformer, error) {
 			return nil, fmt.Errorf("builtin: the bounds of %s exclude each other", name)
 		}
 	}
+	all := maps.Clone(rules.Min)
+	if all == nil {
+		all = map[string]string{}
+	}
+	maps.Copy(all, rules.Max)
+	for name := range r.scale {
+		all[name] = ""
+	}
+	r.names = slices.Sorted(maps.Keys(all))
 	return ofPods("Resources", func(_ *transform.Target, pod object) error {
 		return containers(pod, r.apply)
 	}), nil
@@ -55,6 +64,7 @@ func Resources(rules ResourceRules) (transform.Transformer, error) {
 type resources struct {
 	scale    map[string]float64
 	min, max map[string]resource.Quantity
+	names    []string // of resources that have a rule
 }
 
 func (r resources) apply(container object) error {
@@ -73,8 +83,12 @@ func (r resources) apply(container object) error {
 	}
 	for _, field := range [...]string{"requests", "limits"} {
 		amounts, _ := all[field].(object)
-		for _, name := range slices.Sorted(maps.Keys(amounts)) {
-			bounded, err := r.bound(name, amounts[name])
+		for _, name := range r.names {
+			value, has := amounts[name]
+			if !has {
+				continue
+			}
+			bounded, err := r.bound(name, value)
 			if err != nil {
 				return fmt.Errorf("%s of %s: %w", field, name, err)
 			}
@@ -87,25 +101,28 @@ func (r resources) apply(container object) error {
 	return nil
 }
 
+// bound returns what is within the bounds as it is written.
 func (r resources) bound(name string, value any) (any, error) {
-	factor, scaled := r.scale[name]
-	low, hasMin := r.min[name]
-	high, hasMax := r.max[name]
-	if !scaled && !hasMin && !hasMax {
-		return value, nil
+	written, ok := value.(string)
+	if !ok {
+		written = fmt.Sprint(value)
 	}
-	q, err := resource.ParseQuantity(fmt.Sprint(value))
+	q, err := resource.ParseQuantity(written)
 	if err != nil {
 		return nil, err
 	}
-	if scaled {
+	factor, changed := r.scale[name]
+	if changed {
 		q = scaleQuantity(name, q, factor)
 	}
-	if hasMin && q.Cmp(low) < 0 {
-		q = low
+	if low, has := r.min[name]; has && q.Cmp(low) < 0 {
+		q, changed = low, true
 	}
-	if hasMax && q.Cmp(high) > 0 {
-		q = high
+	if high, has := r.max[name]; has && q.Cmp(high) > 0 {
+		q, changed = high, true
+	}
+	if !changed {
+		return value, nil
 	}
 	return q.String(), nil
 }
