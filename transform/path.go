@@ -157,3 +157,21 @@ func updateValue(value any, steps []step, fn func(any) (any, error)) error {
 	}
 	return nil
 }
+
+// remove deletes the fields that the path leads to.
+func (p Path) remove(obj map[string]any) {
+	last := len(p.steps) - 1
+	if last < 0 || p.steps[last].each {
+		return
+	}
+	if last == 0 {
+		delete(obj, p.steps[0].field)
+		return
+	}
+	_ = Path{steps: p.steps[:last]}.Update(obj, func(value any) (any, error) { // it fails for nothing
+		if m, ok := value.(map[string]any); ok {
+			delete(m, p.steps[last].field)
+		}
+		return value, nil
+	})
+}

@@ -30,6 +30,7 @@ type Aggregator interface {
 type StatusRules struct {
 	byKind   map[schema.GroupKind]Aggregator
 	fallback Aggregator
+	dropped  map[schema.GroupKind][]Path
 }
 
 // StatusOption configures StatusRules.
@@ -45,7 +46,7 @@ func Aggregate(kind schema.GroupKind, a Aggregator) StatusOption {
 // StatefulSet, DaemonSet, ReplicaSet, Job, CronJob, Service, Ingress,
 // PersistentVolumeClaim, HorizontalPodAutoscaler and PodDisruptionBudget.
 func NewStatusRules(opts ...StatusOption) *StatusRules {
-	r := &StatusRules{byKind: make(map[schema.GroupKind]Aggregator, len(kinds)), fallback: AgreedStatus{}}
+	r := &StatusRules{byKind: make(map[schema.GroupKind]Aggregator, len(kinds)), fallback: AgreedStatus{}, dropped: map[schema.GroupKind][]Path{}}
 	for kind, fields := range kinds {
 		r.byKind[kind] = fields
 	}
@@ -55,12 +56,16 @@ func NewStatusRules(opts ...StatusOption) *StatusRules {
 	return r
 }
 
-// For returns the aggregator for a kind, never nil.
+// For returns the aggregator for a kind, never nil. What it returns shows no
+// tenant where copies stand: the copy's namespace, and the name of a
+// cluster-scoped copy, become those of the original, wherever a text mentions
+// them. An aggregator that panics is an error.
 func (r *StatusRules) For(kind schema.GroupVersionKind) Aggregator {
-	if a, ok := r.byKind[kind.GroupKind()]; ok {
-		return a
+	a, ok := r.byKind[kind.GroupKind()]
+	if !ok || a == nil {
+		a = r.fallback
 	}
-	return r.fallback
+	return redacted{Aggregator: a, dropped: r.dropped[kind.GroupKind()]}
 }
 
 func statusOf(copied *unstructured.Unstructured) map[string]any {
