@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -57,7 +58,13 @@ func (l *lane) apply(ctx context.Context, key Key, original *unstructured.Unstru
 	if ctx.Err() != nil && errors.Is(err, context.Canceled) {
 		return false
 	}
-	o := outcome{digest: todo.digest}
+	o := outcome{digest: todo.digest, at: time.Now()}
+	if todo.copied != nil {
+		o.replaced = todo.copied.GetResourceVersion()
+	}
+	if shown, err := l.copyOf(ctx, key); err == nil && shown != nil {
+		o.seen = true
+	}
 	if err != nil {
 		o.refusal = l.classify(err)
 		l.logger.V(1).Info("Copy was not applied", "key", key.String(), "error", err.Error())
@@ -67,6 +74,9 @@ func (l *lane) apply(ctx context.Context, key Key, original *unstructured.Unstru
 	l.loop.metrics.applied(l.name, o.refusal)
 	l.record(key, o)
 	l.loop.enqueue(key, false)
+	if err == nil {
+		l.queue.AddAfter(errand{key: key}, requestTimeout) // should the watch miss it
+	}
 	return err != nil
 }
 

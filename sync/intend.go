@@ -3,6 +3,7 @@ package syncer
 import (
 	"context"
 	"errors"
+	"time"
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/types"
@@ -27,6 +28,7 @@ type intent struct {
 	rendered *unstructured.Unstructured // for apply
 	copied   *unstructured.Unstructured // as it is in the cache; nil for none
 	refusal  *RefusalError              // it can't be rendered
+	awaited  bool                       // it was written, and the cache does not show it yet
 	digest   string
 }
 
@@ -82,6 +84,9 @@ func (l *Loop) intendCopy(ctx context.Context, lane *lane, key Key, original *un
 		return intent{copied: copied, refusal: refusal}
 	}
 	todo := intent{action: apply, rendered: rendered, copied: copied, digest: digestOf(rendered)}
+	if lane.outcome(key).underWay(todo.digest, copied) {
+		return intent{copied: copied, awaited: true}
+	}
 	if copied == nil {
 		return todo
 	}
@@ -194,6 +199,18 @@ func (l *Loop) anyLeft(ctx context.Context, key Key, where *assignment) bool {
 		}
 	}
 	return false
+}
+
+// underWay says whether a rendering was written and the cache still shows what
+// was there before.
+func (o outcome) underWay(digest string, copied *unstructured.Unstructured) bool {
+	if o.refusal != nil || o.digest != digest || time.Since(o.at) >= requestTimeout {
+		return false
+	}
+	if copied == nil {
+		return o.replaced == "" && !o.seen
+	}
+	return o.replaced == copied.GetResourceVersion()
 }
 
 // goneFor says whether the lane has seen, live, that no copy of the original

@@ -72,6 +72,12 @@ type outcome struct {
 	// fields that were ours after an apply that the server normalised; with
 	// them, the copy is not drifted though it differs.
 	fields string
+	// at is when a copy was written, replaced the resourceVersion that it had
+	// before, empty for one that was made, and seen that the watch told of it
+	// since.
+	at       time.Time
+	replaced string
+	seen     bool
 	// gone says for which UID of the original no copy was found, live.
 	gone types.UID
 }
@@ -203,6 +209,7 @@ func (l *lane) handler(kind schema.GroupVersionKind) toolscache.ResourceEventHan
 			return
 		}
 		if marks, ok := transform.ReadMarks(u); ok {
+			l.noticed(keyOf(kind, marks.Origin))
 			l.loop.enqueue(keyOf(kind, marks.Origin), false)
 		}
 	}
@@ -210,6 +217,7 @@ func (l *lane) handler(kind schema.GroupVersionKind) toolscache.ResourceEventHan
 		AddFunc: func(obj any, initial bool) {
 			if u, ok := obj.(*unstructured.Unstructured); ok {
 				if marks, ok := transform.ReadMarks(u); ok {
+					l.noticed(keyOf(kind, marks.Origin))
 					l.loop.enqueue(keyOf(kind, marks.Origin), initial)
 				}
 			}
@@ -281,6 +289,16 @@ func (l *lane) record(key Key, o outcome) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.outcomes[key] = o
+}
+
+// noticed takes note that the watch told of a copy.
+func (l *lane) noticed(key Key) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if o, ok := l.outcomes[key]; ok && !o.seen {
+		o.seen = true
+		l.outcomes[key] = o
+	}
 }
 
 func (l *lane) forget(key Key) {

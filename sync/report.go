@@ -65,7 +65,7 @@ func (l *Loop) observe(ctx context.Context, key Key, original *unstructured.Unst
 				refusal = todo.refusal
 			case lane.outcome(key).refusal != nil:
 				refusal = lane.outcome(key).refusal
-			case err != nil || todo.action != nothing || seen.Copy == nil:
+			case err != nil || todo.action != nothing || todo.awaited || seen.Copy == nil:
 				s.pending++
 			}
 		}
