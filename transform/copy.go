@@ -23,7 +23,9 @@ func copyMap(m map[string]any, except ...string) (map[string]any, error) {
 
 // copyValue copies a value as it stands in unstructured objects. Numbers that
 // only Go code can have put there become those that JSON has; what is no JSON
-// at all is a problem, where runtime.DeepCopyJSONValue would panic.
+// at all is a problem, where runtime.DeepCopyJSONValue would panic. Metadata
+// within it, as of templates, loses reserved labels and annotations: see
+// stripMetadata.
 func copyValue(value any, depth int, problem *error) any {
 	switch v := value.(type) {
 	case string, bool, int64, float64, nil:
@@ -39,6 +41,9 @@ func copyValue(value any, depth int, problem *error) any {
 		out := make(map[string]any, len(v))
 		for field, inner := range v {
 			out[field] = copyValue(inner, depth+1, problem)
+			if field == "metadata" {
+				stripMetadata(out[field])
+			}
 		}
 		return out
 	case []any:

@@ -49,7 +49,9 @@
 // transformers do there is the platform's to answer for.
 //
 // Replicas are divided only for kinds that are known to have them: see
-// [WithReplicas]. Reserved labels are taken from the templates of pods and
-// claims as well, because what a cluster makes of these would pass for copies;
-// templates of kinds that the SDK does not know are beyond it.
+// [WithReplicas]. Reserved labels and annotations are taken from all metadata
+// within an object as well, as of the templates of pods, because what a cluster
+// makes of these would pass for copies; an override that writes them there is
+// refused. Kinds whose names mean something, as CustomResourceDefinition, can't
+// be copied: [ErrKindRefused].
 package transform

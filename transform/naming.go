@@ -19,13 +19,17 @@ type Naming interface {
 
 // HashedNaming is the default Naming. A namespaced copy keeps its name, in a
 // namespace that is called after the original's and a hash of that and the
-// logical cluster; a cluster-scoped copy gets a name made likewise.
+// logical cluster; a cluster-scoped copy gets a name made likewise. The copy of
+// a Namespace is the one that the copies of its objects are in.
 type HashedNaming struct{}
 
 var _ Naming = HashedNaming{}
 
 // Locate implements Naming.
-func (HashedNaming) Locate(_ schema.GroupVersionKind, o Origin) (namespace, name string) {
+func (HashedNaming) Locate(kind schema.GroupVersionKind, o Origin) (namespace, name string) {
+	if kind.Group == "" && kind.Kind == "Namespace" {
+		return "", hashed(o.Name, 63, o.LogicalCluster, o.Name)
+	}
 	if o.Namespace == "" {
 		return "", hashed(o.Name, 253, o.LogicalCluster, "", o.Name)
 	}

@@ -40,6 +40,11 @@ func override(overrides []Override, obj *unstructured.Unstructured) error {
 	if err := utiljson.Unmarshal(data, &patched); err != nil {
 		return fmt.Errorf("the object is none after the overrides: %w", err)
 	}
+	for field, value := range patched {
+		if field != "metadata" && forges(value) {
+			return fmt.Errorf("%s: labels and annotations of %s and kcp.io are not for overrides to write, in templates either", field, domain)
+		}
+	}
 	obj.Object = patched
 	return nil
 }

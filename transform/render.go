@@ -11,7 +11,7 @@ import (
 // its workspace, where the naming says, with marks, transformed, with its share
 // of the replicas. The original and the target are not changed. An error is a
 // *Error or an *IdentityError and names the transformer, unless the original
-// itself is malformed.
+// itself is malformed or, as ErrKindRefused, of a kind that can't be copied.
 func (p *Pipeline) Render(ctx context.Context, t *Target, original *unstructured.Unstructured, o Origin) (*unstructured.Unstructured, error) {
 	obj, err := p.render(ctx, t, original, o, false)
 	if err != nil {
@@ -25,6 +25,9 @@ func (p *Pipeline) Render(ctx context.Context, t *Target, original *unstructured
 
 // render looks once, at the end, or after every transformer.
 func (p *Pipeline) render(ctx context.Context, t *Target, original *unstructured.Unstructured, o Origin, careful bool) (*unstructured.Unstructured, error) {
+	if err := refuse(groupKind(original)); err != nil {
+		return nil, err
+	}
 	obj, err := bare(original)
 	if err != nil {
 		return nil, fmt.Errorf("transform: the original is malformed: %w", err)

@@ -2,12 +2,24 @@ package transform
 
 import (
 	"fmt"
+	"slices"
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 )
 
-// lastApplied is kubectl's record of what it applied in the workspace.
-const lastApplied = "kubectl.kubernetes.io/last-applied-configuration"
+// ownedAbove are annotations that a client or a controller keeps for the
+// object in the workspace. On a copy they would be wrong, or be fought for with
+// the cluster's own controllers.
+var ownedAbove = map[string]bool{
+	"kubectl.kubernetes.io/last-applied-configuration": true,
+	"deployment.kubernetes.io/revision":                true,
+	"deprecated.daemonset.template.generation":         true,
+	"pv.kubernetes.io/bind-completed":                  true,
+	"pv.kubernetes.io/bound-by-controller":             true,
+	"volume.kubernetes.io/selected-node":               true,
+	"volume.kubernetes.io/storage-provisioner":         true,
+	"volume.beta.kubernetes.io/storage-provisioner":    true,
+}
 
 // bare returns the object without what belongs to its place in the workspace:
 // status, and all metadata but labels and annotations that are the tenant's.
@@ -30,7 +42,6 @@ func bare(original *unstructured.Unstructured) (*unstructured.Unstructured, erro
 	}
 	fields["metadata"] = metadata
 	obj := &unstructured.Unstructured{Object: fields}
-	stripTemplates(obj)
 	stripJob(obj)
 	return obj, nil
 }
@@ -49,7 +60,7 @@ func tenants(value any) (map[string]any, error) {
 		if _, ok := value.(string); !ok {
 			return nil, fmt.Errorf("%s is not a string", key)
 		}
-		if reserved(key) || key == lastApplied {
+		if reserved(key) || ownedAbove[key] {
 			continue
 		}
 		kept[key] = value
@@ -57,29 +68,9 @@ func tenants(value any) (map[string]any, error) {
 	return kept, nil
 }
 
-// stripTemplates removes reserved labels and annotations from the templates of
-// pods and claims: what a controller of the cluster makes of them would bear
-// marks, and pass for somebody's copy.
-func stripTemplates(obj *unstructured.Unstructured) {
-	path, ok := podSpecPath(obj)
-	if !ok {
-		return
-	}
-	m := obj.Object
-	for i, field := range path {
-		if i > 0 {
-			stripMetadata(m["metadata"])
-		}
-		m, _ = m[field].(map[string]any)
-	}
-	spec, _ := obj.Object["spec"].(map[string]any)
-	claims, _ := spec["volumeClaimTemplates"].([]any)
-	for _, claim := range claims {
-		claim, _ := claim.(map[string]any)
-		stripMetadata(claim["metadata"])
-	}
-}
-
+// stripMetadata removes reserved labels and annotations from metadata within an
+// object, as of a template: what a controller of the cluster makes of it would
+// bear marks, and pass for somebody's copy.
 func stripMetadata(value any) {
 	metadata, _ := value.(map[string]any)
 	for _, field := range []string{"labels", "annotations"} {
@@ -90,4 +81,33 @@ func stripMetadata(value any) {
 			}
 		}
 	}
+}
+
+// forges says whether metadata within a value bears reserved labels or
+// annotations.
+func forges(value any) bool {
+	switch v := value.(type) {
+	case map[string]any:
+		for field, inner := range v {
+			if field == "metadata" && hasReserved(inner) || forges(inner) {
+				return true
+			}
+		}
+	case []any:
+		return slices.ContainsFunc(v, forges)
+	}
+	return false
+}
+
+func hasReserved(value any) bool {
+	metadata, _ := value.(map[string]any)
+	for _, field := range []string{"labels", "annotations"} {
+		m, _ := metadata[field].(map[string]any)
+		for key := range m {
+			if reserved(key) {
+				return true
+			}
+		}
+	}
+	return false
 }
