@@ -160,7 +160,7 @@ func (c *Controller) Start(ctx context.Context) error {
 	var wg sync.WaitGroup
 	defer wg.Wait()
 	wg.Go(func() {
-		c.pulse.run(ctx, func(changes map[string]effect) { c.enqueue(onlyHungry(changes), c.index.affected(changes)...) })
+		c.pulse.run(ctx, func(changes map[string]effect) { c.enqueue(onlyLater(changes), c.index.affected(changes)...) })
 	})
 	return c.controller.Start(ctx)
 }

@@ -81,12 +81,40 @@ func (c *Controller) place(ctx context.Context, q *question, a *answer) error {
 	if err != nil {
 		return fmt.Errorf("place: %w", err)
 	}
+	if len(d.Targets) == 0 {
+		if d.Targets, err = c.staying(ctx, q, spec, pen.fleet); err != nil {
+			return err
+		}
+	}
 	a.take(q, d, c.poll)
 	a.status.Rejected = pen.explain(d.Rejected)
 	a.tell(q, d, notes)
 	a.interest.waiting = d.Reason != "" || wantsMore(spec, len(d.Targets))
 	a.interest.properties = looksAtProperties(spec) || slices.ContainsFunc(q.policies, func(n named) bool { return selectsByProperties(n.policy.Clusters) })
 	return nil
+}
+
+// staying returns the current targets that each may stay where it is, though
+// together they are not what was asked for: that a second region is lost is no
+// reason to leave the first.
+func (c *Controller) staying(ctx context.Context, q *question, spec *v1alpha1.PlacementSpec, fleet *cluster.Snapshot) ([]v1alpha1.Target, error) {
+	alone := *spec
+	alone.Count, alone.Spread, alone.Division = nil, nil, &v1alpha1.Division{Type: v1alpha1.DivisionEven}
+	var stay []v1alpha1.Target
+	for _, t := range q.placement.Status.Targets {
+		state, ok := fleet.Lookup(t.Cluster)
+		if t.Leaving || !ok {
+			continue
+		}
+		d, err := c.engine.Place(ctx, requestFor(q, &alone), cluster.NewSnapshot(state))
+		if err != nil {
+			return nil, fmt.Errorf("place: %w", err)
+		}
+		if len(d.Targets) > 0 {
+			stay = append(stay, t)
+		}
+	}
+	return stay, nil
 }
 
 // suspend keeps everything.

@@ -269,3 +269,25 @@ func controllerWith(t *testing.T, engine Engine) *Controller {
 	require.NoError(t, err)
 	return &Controller{engine: engine, metrics: m, poll: time.Minute}
 }
+
+// onlyAlone is an Engine that refuses any fleet but one of a single cluster
+// that does not drain.
+type onlyAlone struct{}
+
+func (onlyAlone) Place(_ context.Context, _ *placement.Request, fleet *cluster.Snapshot) (*placement.Decision, error) {
+	if fleet.Len() == 1 && !fleet.At(0).Draining {
+		return &placement.Decision{Targets: targets(fleet.At(0).Name)}, nil
+	}
+	return &placement.Decision{Reason: v1alpha1.ReasonSpreadUnsatisfiable, Message: "Add a region."}, nil
+}
+
+func TestDecideKeepsWhatMayStayWhereNotAllCanBeHad(t *testing.T) {
+	q := questionWith(was("a", "b", "(c)"), with("b", func(s *cluster.State) { s.Draining = true }))
+	q.placement.Status.Targets[0].Share = new(int64(7))
+	a, err := controllerWith(t, onlyAlone{}).decide(t.Context(), q)
+	require.NoError(t, err)
+	require.Equal(t, "a:7 (b) (c)", summarize(a.status.Targets), "that one must leave is no reason for the other to")
+	require.Equal(t, v1alpha1.ReasonSpreadUnsatisfiable, placed(&a.status).Reason)
+	require.Equal(t, []Move{{Cluster: "b", Region: "r-b", Cause: CauseDrained}}, a.moves)
+	require.True(t, a.interest.waiting)
+}

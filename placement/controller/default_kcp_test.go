@@ -2,6 +2,9 @@ package controller_test
 
 import (
 	"fmt"
+	"net/http"
+	"strings"
+	"sync"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -91,4 +94,22 @@ func TestWorkThatIsLeftOverIsTold(t *testing.T) {
 	tn.deploy(t, "default", "other")
 	tn.eventually(t, "default", "default", on("a"))
 	tn.event(t, "default", "other", placementcontroller.ReasonNotCovered)
+}
+
+// A Placement that came a moment ago, and that the watch has not told of yet,
+// is seen all the same.
+func TestDefaultIsNotCreatedBeforeALookAtTheServer(t *testing.T) {
+	w := newWorld(t, newFleet(state("a"), state("b")))
+	tn := w.tenants[0]
+	var once sync.Once
+	w.before = func(req *http.Request) {
+		if req.Method == http.MethodGet && strings.HasSuffix(req.URL.Path, "/namespaces/default/placements") {
+			once.Do(func() { tn.place(t, "default", "mine", `{clusters: {names: [b]}}`) })
+		}
+	}
+	w.start(t)
+	tn.deploy(t, "default", "web")
+	tn.eventually(t, "default", "mine", on("b"))
+	w.settled(t, tn)
+	require.Equal(t, map[string]int{"PATCH placements/status": 1}, w.writes.placements())
 }

@@ -36,7 +36,9 @@
 // as the durable record of where copies may be, until Copies says that none is
 // left or the cluster has left the fleet. A leaving cluster that is chosen
 // again ceases to leave. Readers of a decision keep the copies on leaving
-// clusters while no other target holds healthy ones.
+// clusters while no other target holds healthy ones. Where not all that was
+// asked for can be had, targets that may each stay where they are do stay,
+// though the Placement is refused.
 //
 // A Limiter may put moves off. The default, a Budget, allows any rate and
 // stops moving work off lost clusters when too much of the fleet seems lost at

@@ -19,9 +19,10 @@ const (
 	wakesCurious
 	// wakesWaiting: those that would take another cluster.
 	wakesWaiting
-	// wakesHungry: those, too, but it is capacity alone that came free, as it
-	// does all the time.
-	wakesHungry
+	// wakesLater: those, too, and there is no hurry: capacity alone came free,
+	// as it does all the time, or a cluster became worse, which can change no
+	// more than why they wait.
+	wakesLater
 )
 
 func (e effect) has(f effect) bool { return e&f != 0 }
@@ -33,23 +34,25 @@ func effectOf(change cluster.Change) effect {
 	old, now := change.Old, change.New
 	switch {
 	case now == nil:
-		return wakesNamed
+		return wakesNamed | wakesLater
 	case old == nil:
 		return wakesNamed | wakesWaiting
 	}
 	var e effect
+	worse := false
 	if standingChanged(old, now) {
 		e |= wakesNamed
+		worse = true
 	}
 	if old.Version != now.Version || !propertiesEqual(old.Properties, now.Properties) {
 		e |= wakesCurious
+		worse = true
 	}
 	switch {
-	case !now.Ready:
-	case improved(old, now):
+	case now.Ready && improved(old, now):
 		e |= wakesWaiting
-	case grew(old.Free(), now.Free()):
-		e |= wakesHungry
+	case worse, now.Ready && grew(old.Free(), now.Free()):
+		e |= wakesLater
 	}
 	return e
 }

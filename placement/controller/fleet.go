@@ -24,7 +24,7 @@ type Fleet interface {
 var _ Fleet = (*cluster.Fleet)(nil)
 
 // pulse collects changes of the fleet, so that a storm of them wakes a
-// Placement once. Capacity that came free goes on a slower beat.
+// Placement once. What is in no hurry goes on a slower beat.
 type pulse struct {
 	beat, slow time.Duration
 	mu         sync.Mutex
@@ -54,25 +54,27 @@ func (p *pulse) note(change cluster.Change) {
 // run hands on what was collected, until ctx ends.
 func (p *pulse) run(ctx context.Context, wake func(map[string]effect)) {
 	var slow <-chan time.Time // runs while there is something for the slow beat
-	hungry := map[string]effect{}
+	later := map[string]effect{}
 	for {
 		select {
 		case <-ctx.Done():
 			return
 		case <-slow:
-			wake(hungry)
-			slow, hungry = nil, map[string]effect{}
+			wake(later)
+			slow, later = nil, map[string]effect{}
 			continue
 		case <-p.ready:
 		}
 		changes := p.take()
 		for name, e := range changes {
-			if e == wakesHungry {
+			if e.has(wakesLater) {
+				later[name] = wakesLater
+			}
+			if changes[name] = e &^ wakesLater; changes[name] == 0 {
 				delete(changes, name)
-				hungry[name] = e
 			}
 		}
-		if len(hungry) > 0 && slow == nil {
+		if len(later) > 0 && slow == nil {
 			slow = time.After(p.slow)
 		}
 		if len(changes) > 0 {
@@ -86,10 +88,10 @@ func (p *pulse) run(ctx context.Context, wake func(map[string]effect)) {
 	}
 }
 
-// onlyHungry says whether nothing but capacity came free.
-func onlyHungry(changes map[string]effect) bool {
+// onlyLater says whether nothing is in a hurry.
+func onlyLater(changes map[string]effect) bool {
 	for _, e := range changes {
-		if e != wakesHungry {
+		if e != wakesLater {
 			return false
 		}
 	}

@@ -43,7 +43,7 @@ func TestPulseHandsOnAStormOfChangesInFew(t *testing.T) {
 		for i := range 1000 {
 			p.note(join(i % 10))
 		}
-		p.note(cluster.Change{Old: join(3).New})
+		p.note(join(3))
 		p.note(cluster.Change{Old: join(0).New, New: join(0).New})
 		require.Len(t, seen(), 1)
 		time.Sleep(time.Second)
@@ -55,7 +55,7 @@ func TestPulseHandsOnAStormOfChangesInFew(t *testing.T) {
 		time.Sleep(9 * time.Second)
 		require.Len(t, seen(), 2, "capacity can wait")
 		time.Sleep(time.Second)
-		require.Equal(t, map[string]effect{"f": wakesHungry}, seen()[2])
+		require.Equal(t, map[string]effect{"f": wakesLater}, seen()[2])
 
 		time.Sleep(time.Hour)
 		require.Len(t, seen(), 3, "and then silence")

@@ -97,7 +97,7 @@ func (x *index) affected(changes map[string]effect) []Key {
 	set := map[Key]struct{}{}
 	waiting := false
 	for name, e := range changes {
-		waiting = waiting || e.has(wakesWaiting) || e.has(wakesHungry)
+		waiting = waiting || e.has(wakesWaiting) || e.has(wakesLater)
 		if !e.has(wakesNamed) && !e.has(wakesCurious) {
 			continue
 		}

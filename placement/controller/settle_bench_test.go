@@ -26,6 +26,7 @@ func BenchmarkSettle(b *testing.B) {
 }
 
 func settle(b *testing.B, n int) {
+	b.Helper()
 	w := newWorld(b, newFleet(state("a")))
 	start := time.Now()
 	applyApps(b, w, n)

@@ -3,7 +3,6 @@ package controller
 import (
 	"encoding/json"
 	"fmt"
-	"maps"
 	"slices"
 	"strings"
 
@@ -48,8 +47,8 @@ type difference int
 const (
 	// same: nothing differs.
 	same difference = iota
-	// details: scores, counts or words differ, which do not deserve a write of
-	// their own at once.
+	// details: scores, words, or who was rejected and why differ, which do not
+	// deserve a write of their own at once.
 	details
 	// material: the decision or its reason differs.
 	material
@@ -64,9 +63,6 @@ func compareStatus(old, now *v1alpha1.PlacementStatus) difference {
 		!sameOutcome(placed(old), placed(now)):
 		return material
 	}
-	if c := placed(now); c != nil && c.Status != metav1.ConditionTrue && !sameRejections(old.Rejected, now.Rejected) {
-		return material
-	}
 	return details
 }
 
@@ -77,25 +73,23 @@ func sameTarget(old, now v1alpha1.Target) bool {
 		(old.EvictAfter == nil || now.EvictAfter != nil)
 }
 
+// sameOutcome ignores which of its reasons the engine has to refuse: while
+// nothing fits, that changes with the fleet's load.
 func sameOutcome(a, b *metav1.Condition) bool {
 	if a == nil || b == nil {
 		return a == b
 	}
-	return a.Status == b.Status && a.Reason == b.Reason && a.ObservedGeneration == b.ObservedGeneration
+	return a.Status == b.Status && a.ObservedGeneration == b.ObservedGeneration &&
+		(a.Reason == b.Reason || ofFleet(a.Reason) && ofFleet(b.Reason))
 }
 
-// sameRejections compares the filters and reasons, not counts, order and words:
-// while nothing fits, those change with every reading of the fleet's capacity.
-func sameRejections(a, b []v1alpha1.Rejection) bool {
-	type why struct{ filter, reason string }
-	set := func(list []v1alpha1.Rejection) map[why]bool {
-		out := make(map[why]bool, len(list))
-		for _, r := range list {
-			out[why{r.Filter, r.Reason}] = true
-		}
-		return out
+// ofFleet says whether a refusal is for want of clusters.
+func ofFleet(reason string) bool {
+	switch reason {
+	case v1alpha1.ReasonNoClusterFits, v1alpha1.ReasonTooFewClusters, v1alpha1.ReasonSpreadUnsatisfiable, v1alpha1.ReasonInsufficientCapacity:
+		return true
 	}
-	return maps.Equal(set(a), set(b))
+	return false
 }
 
 // statusPatch returns the JSON merge patch from one status to another. It

@@ -45,9 +45,10 @@ func TestCompareStatus(t *testing.T) {
 		"generation":         {reason: "the owner sees that the spec was read", now: []edit{func(s *v1alpha1.PlacementStatus) { s.ObservedGeneration = 2 }}, want: material},
 		"refused":            {reason: "the owner must know", now: []edit{refuse(v1alpha1.ReasonInvalid)}, want: material},
 		"another refusal":    {reason: "the owner must know", old: []edit{refuse(v1alpha1.ReasonInvalid)}, now: []edit{refuse(v1alpha1.ReasonNoClusterFits)}, want: material},
+		"for want of others": {reason: "the cause may be another every minute", old: []edit{refuse(v1alpha1.ReasonTooFewClusters)}, now: []edit{refuse(v1alpha1.ReasonNoClusterFits)}, want: details},
 		"words":              {reason: "numbers in messages change all the time", old: []edit{refuse("R")}, now: []edit{refuse("R"), func(s *v1alpha1.PlacementStatus) { s.Conditions[0].Message = "8 cores are free." }}, want: details},
 		"counts":             {reason: "they change with the fleet's load", old: []edit{refuse("R")}, now: []edit{refuse("R"), func(s *v1alpha1.PlacementStatus) { s.Rejected[0].Count = 4 }}, want: details},
-		"a new rejection":    {reason: "while it is refused, why matters", old: []edit{refuse("R")}, now: []edit{refuse("R"), func(s *v1alpha1.PlacementStatus) { s.Rejected[0].Reason = "Other" }}, want: material},
+		"a new rejection":    {reason: "it can wait for a minute", old: []edit{refuse("R")}, now: []edit{refuse("R"), func(s *v1alpha1.PlacementStatus) { s.Rejected[0].Reason = "Other" }}, want: details},
 		"placed, rejections": {reason: "while it is placed, who was not chosen is no news", now: []edit{func(s *v1alpha1.PlacementStatus) { s.Rejected = nil }}, want: details},
 		"first":              {reason: "there was no condition", old: []edit{func(s *v1alpha1.PlacementStatus) { s.Conditions = nil }}, want: material},
 	}
