@@ -1,6 +1,8 @@
 package cluster
 
 import (
+	"maps"
+
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
 )
@@ -58,9 +60,7 @@ func (r Resources) Add(o Resources) Resources {
 	}
 	if len(o.Extended) > 0 {
 		sum.Extended = make(map[corev1.ResourceName]int64, len(r.Extended)+len(o.Extended))
-		for name, v := range r.Extended {
-			sum.Extended[name] = v
-		}
+		maps.Copy(sum.Extended, r.Extended)
 		for name, v := range o.Extended {
 			sum.Extended[name] += v
 		}

@@ -199,6 +199,7 @@ func (s *State) value(from source, key string) (string, bool) {
 	case properties:
 		p, ok := s.Properties[key]
 		return p.Text, ok
+	case topology:
 	}
 	return s.Topology(key)
 }

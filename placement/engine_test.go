@@ -210,6 +210,11 @@ func TestPlace(t *testing.T) {
 			},
 			fleet: []*cluster.State{state("a", "eu", allocated(6000)), state("c", "eu")}, want: []string{"a:6", "c:4"},
 		},
+		"every chosen cluster is used": {
+			reason:  "a share of none would be a target without work, to be swapped at the next look",
+			request: placement.Request{Workloads: replicas(3, 1000), Spec: &v1alpha1.PlacementSpec{Count: exactly(2), Division: divided(v1alpha1.DivisionCapacity)}},
+			fleet:   []*cluster.State{state("a", "eu"), state("b", "eu", allocated(9000))}, want: []string{"a:2", "b:1"},
+		},
 		"packed": {
 			reason:  "as few clusters as hold the replicas",
 			request: placement.Request{Workloads: replicas(12, 1000), Spec: &v1alpha1.PlacementSpec{Count: &v1alpha1.Count{}, Division: divided(v1alpha1.DivisionPacked)}},

@@ -30,6 +30,9 @@ func share(r *Request, chosen []*candidate) *Reason {
 	if want == 0 {
 		return proportions(r, chosen)
 	}
+	if kind == v1alpha1.DivisionCapacity && want >= int64(len(chosen)) {
+		least = max(least, 1) // a cluster is chosen to be used
+	}
 	parts := make([]*part, 0, len(chosen))
 	for _, c := range chosen {
 		p := &part{
