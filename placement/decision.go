@@ -3,7 +3,6 @@ package placement
 import (
 	"cmp"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/tmc-sdk/tmc/cluster"
@@ -27,6 +26,7 @@ type Decision struct {
 	// toleration that runs out. Zero: never.
 	Recheck time.Time
 
+	choice  choice
 	engine  *Engine
 	request *Request
 	fleet   *cluster.Snapshot
@@ -34,33 +34,4 @@ type Decision struct {
 
 func sortTargets(targets []v1alpha1.Target) {
 	slices.SortFunc(targets, func(a, b v1alpha1.Target) int { return cmp.Compare(a.Cluster, b.Cluster) })
-}
-
-// Bounds of what goes into a status, as its schema has them.
-const (
-	mostGroups = 16
-	mostNames  = 8
-)
-
-// group groups refusals by filter and reason, the largest group first.
-func group(refusals []refusal) []v1alpha1.Rejection {
-	var groups []v1alpha1.Rejection
-	index := map[[2]string]int{}
-	for _, r := range refusals {
-		key := [2]string{r.filter, r.reason.Code}
-		i, ok := index[key]
-		if !ok {
-			i = len(groups)
-			index[key] = i
-			groups = append(groups, v1alpha1.Rejection{Filter: r.filter, Reason: r.reason.Code, Message: r.reason.Message})
-		}
-		groups[i].Count++
-		if len(groups[i].Clusters) < mostNames {
-			groups[i].Clusters = append(groups[i].Clusters, r.cluster)
-		}
-	}
-	slices.SortFunc(groups, func(a, b v1alpha1.Rejection) int {
-		return cmp.Or(cmp.Compare(b.Count, a.Count), strings.Compare(a.Filter, b.Filter), strings.Compare(a.Reason, b.Reason))
-	})
-	return groups[:min(len(groups), mostGroups)]
 }

@@ -2,9 +2,11 @@ package placement
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/tmc-sdk/tmc/cluster"
+	"github.com/tmc-sdk/tmc/placement/v1alpha1"
 )
 
 // Verdict is what was made of one cluster.
@@ -37,25 +39,31 @@ func (d *Decision) Verdicts() []Verdict {
 		return nil
 	}
 	list := make([]Verdict, 0, d.fleet.Len())
+	filters, scorers := d.engine.forRequest(d.request, d.fleet)
 	for state := range d.fleet.All() {
-		list = append(list, d.verdict(state))
+		list = append(list, d.verdict(filters, scorers, state))
 	}
 	return list
 }
 
-func (d *Decision) verdict(state *cluster.State) Verdict {
+func (d *Decision) verdict(filters []Filter, scorers []weighted, state *cluster.State) Verdict {
 	v := Verdict{Cluster: state.Name, Stayed: d.request.On(state.Name)}
-	if v.Filter, v.Reason = d.engine.refuse(d.request, state); v.Reason != nil {
-		return v
-	}
-	v.Score = d.engine.score(d.request, state)
-	for _, s := range d.engine.scorers {
-		v.Scores = append(v.Scores, Score{s.Name(), s.weight, min(100, max(0, s.Score(d.request, state)))})
-	}
-	for _, t := range d.Targets {
-		if t.Cluster == state.Name {
-			v.Chosen, v.Share = true, t.Share
+	for _, f := range filters {
+		if v.Reason = f.Filter(d.request, state); v.Reason != nil {
+			v.Filter = f.Name()
+			return v
 		}
+	}
+	var weights int64
+	for _, s := range scorers {
+		score := min(100, max(0, s.Score(d.request, state)))
+		v.Scores = append(v.Scores, Score{s.Name(), s.weight, score})
+		v.Score, weights = v.Score+s.weight*score, weights+s.weight
+	}
+	v.Score /= max(1, weights)
+	at, ok := slices.BinarySearchFunc(d.Targets, state.Name, func(t v1alpha1.Target, name string) int { return strings.Compare(t.Cluster, name) })
+	if ok {
+		v.Chosen, v.Share = true, d.Targets[at].Share
 	}
 	return v
 }

@@ -3,25 +3,49 @@ package placement
 import (
 	"fmt"
 
-	corev1 "k8s.io/api/core/v1"
-
 	"github.com/tmc-sdk/tmc/cluster"
 	"github.com/tmc-sdk/tmc/placement/v1alpha1"
 )
 
 // Selector refuses clusters that the request's cluster selector does not
 // select. Reasons: NotSelected, InvalidSelector.
-type Selector struct{}
+type Selector struct{ expressions *expressions }
 
-var _ Filter = Selector{}
+var _ RequestFilter = Selector{}
 
 // Name implements Filter.
 func (Selector) Name() string { return "Selector" }
 
 // Filter implements Filter.
-func (Selector) Filter(r *Request, c *cluster.State) *Reason {
-	ok, err := Matches(r.Spec.Clusters, c)
-	switch {
+func (s Selector) Filter(r *Request, c *cluster.State) *Reason {
+	return s.ForRequest(r, nil).Filter(r, c)
+}
+
+// ForRequest implements RequestFilter.
+func (s Selector) ForRequest(r *Request, _ *cluster.Snapshot) Filter {
+	var selector *v1alpha1.ClusterSelector
+	if r.Spec != nil {
+		selector = r.Spec.Clusters
+	}
+	m, err := newMatcher(selector, r, s.expressions)
+	return &selecting{matcher: m, err: err}
+}
+
+// selecting is a Selector for one request.
+type selecting struct {
+	Selector
+	matcher *Matcher
+	err     error
+}
+
+var _ BatchFilter = (*selecting)(nil)
+
+// Filter implements Filter.
+func (s *selecting) Filter(_ *Request, c *cluster.State) *Reason {
+	if s.err != nil {
+		return &Reason{"InvalidSelector", "spec.clusters: " + s.err.Error()}
+	}
+	switch ok, err := s.matcher.Matches(c); {
 	case err != nil:
 		return &Reason{"InvalidSelector", "spec.clusters: " + err.Error()}
 	case !ok:
@@ -30,12 +54,35 @@ func (Selector) Filter(r *Request, c *cluster.State) *Reason {
 	return nil
 }
 
+// FilterChunk implements BatchFilter.
+func (s *selecting) FilterChunk(_ *Request, c *cluster.Chunk, clusters cluster.Mask, refuse func(string, cluster.Mask)) {
+	if s.err != nil {
+		refuse("InvalidSelector", clusters)
+		return
+	}
+	left := s.matcher.columns(c, clusters)
+	var failed cluster.Mask
+	if s.matcher.program != nil {
+		for i, ok := left.Next(0); ok; i, ok = left.Next(i + 1) {
+			selected, err := evaluate(s.matcher.program, s.matcher.request, c.At(i))
+			if err != nil {
+				failed.Set(i)
+			}
+			if !selected {
+				left.Clear(i)
+			}
+		}
+	}
+	refuse("InvalidSelector", failed)
+	refuse("NotSelected", clusters.AndNot(left).AndNot(failed))
+}
+
 // Schedulable refuses clusters that take no new work: those that are not ready
 // and those that are cordoned. Work that is there stays. Reasons: NotReady,
 // Cordoned.
 type Schedulable struct{}
 
-var _ Filter = Schedulable{}
+var _ BatchFilter = Schedulable{}
 
 // Name implements Filter.
 func (Schedulable) Name() string { return "Schedulable" }
@@ -53,97 +100,58 @@ func (Schedulable) Filter(r *Request, c *cluster.State) *Reason {
 	return nil
 }
 
-// Taints refuses clusters with taints that the request does not tolerate:
-// NoSchedule for new work, NoExecute for all. As a scorer it prefers clusters
-// without PreferNoSchedule taints. Reasons: Tainted, Evicted.
-type Taints struct{}
-
-var (
-	_ Filter = Taints{}
-	_ Scorer = Taints{}
-)
-
-// Name implements Filter and Scorer.
-func (Taints) Name() string { return "Taints" }
-
-// Filter implements Filter.
-func (Taints) Filter(r *Request, c *cluster.State) *Reason {
-	for i := range c.Taints {
-		taint := &c.Taints[i]
-		if taint.Effect == corev1.TaintEffectPreferNoSchedule || tolerated(r, taint) {
-			continue
-		}
-		code := "Tainted"
-		if taint.Effect == corev1.TaintEffectNoSchedule && r.On(c.Name) {
-			continue
-		}
-		if r.On(c.Name) {
-			code = "Evicted"
-		}
-		return &Reason{code, fmt.Sprintf("the cluster has the taint %s=%s:%s, which spec.tolerations does not tolerate", taint.Key, taint.Value, taint.Effect)}
-	}
-	return nil
-}
-
-// Score implements Scorer.
-func (Taints) Score(r *Request, c *cluster.State) int64 {
-	for i := range c.Taints {
-		if c.Taints[i].Effect == corev1.TaintEffectPreferNoSchedule && !tolerated(r, &c.Taints[i]) {
-			return 0
-		}
-	}
-	return 100
+// FilterChunk implements BatchFilter.
+func (Schedulable) FilterChunk(_ *Request, c *cluster.Chunk, clusters cluster.Mask, refuse func(string, cluster.Mask)) {
+	facts := c.Facts()
+	cordoned := clusters.And(facts.Unschedulable)
+	refuse("Cordoned", cordoned)
+	refuse("NotReady", clusters.AndNot(cordoned).AndNot(facts.Ready))
 }
 
 // ServedAPIs refuses clusters that do not serve a kind of the request. Reason:
 // KindNotServed.
 type ServedAPIs struct{}
 
-var _ Filter = ServedAPIs{}
+var _ BatchFilter = ServedAPIs{}
 
 // Name implements Filter.
 func (ServedAPIs) Name() string { return "ServedAPIs" }
 
 // Filter implements Filter.
 func (ServedAPIs) Filter(r *Request, c *cluster.State) *Reason {
-	if c.APIs == nil {
-		return nil // not known
+	if i := notServed(r, c.APIs); i >= 0 {
+		kind := r.Workloads[i].Kind
+		return &Reason{"KindNotServed", fmt.Sprintf("the cluster does not serve %s %s", kind.GroupVersion(), kind.Kind)}
+	}
+	return nil
+}
+
+// notServed returns the first workload of a kind that is not served, or -1.
+func notServed(r *Request, apis *cluster.APISet) int {
+	if apis == nil {
+		return -1 // not known
 	}
 	for i := range r.Workloads {
-		if kind := r.Workloads[i].Kind; !c.APIs.Serves(kind) {
-			return &Reason{"KindNotServed", fmt.Sprintf("the cluster does not serve %s %s", kind.GroupVersion(), kind.Kind)}
+		if !apis.Serves(r.Workloads[i].Kind) {
+			return i
 		}
 	}
-	return nil
+	return -1
 }
 
-// Capacity refuses clusters without room for the least that they could get: all
-// replicas where they are duplicated, else one or minPerCluster. What the
-// request's own work uses there counts as free. Reason: InsufficientCapacity.
-type Capacity struct{}
-
-var _ Filter = Capacity{}
-
-// Name implements Filter.
-func (Capacity) Name() string { return "Capacity" }
-
-// Filter implements Filter.
-func (Capacity) Filter(r *Request, c *cluster.State) *Reason {
-	if have, need := slots(r, c), atLeast(r); have < need {
-		return &Reason{"InsufficientCapacity", fmt.Sprintf("the cluster has room for %d of the %d replicas that it would get at least", have, need)}
+// FilterChunk implements BatchFilter.
+func (ServedAPIs) FilterChunk(r *Request, c *cluster.Chunk, clusters cluster.Mask, refuse func(string, cluster.Mask)) {
+	facts := c.Facts()
+	for set, apis := range facts.APIs {
+		if notServed(r, apis) < 0 {
+			continue
+		}
+		refused := clusters
+		for i, ok := refused.Next(0); ok; i, ok = refused.Next(i + 1) {
+			if int(facts.APISet[i]) != set {
+				refused.Clear(i)
+			}
+		}
+		refuse("KindNotServed", refused)
 	}
-	return nil
-}
-
-// atLeast is the least number of replicas that any chosen cluster gets.
-func atLeast(r *Request) int64 {
-	n := total(r)
-	if division(r) == v1alpha1.DivisionDuplicated {
-		return n
-	}
-	least := int64(1)
-	if m := r.Spec.Division.MinPerCluster; m != nil {
-		least = max(least, int64(*m))
-	}
-	return min(n, least)
 }

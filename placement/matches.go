@@ -1,9 +1,12 @@
 package placement
 
 import (
+	"cmp"
+	"errors"
 	"fmt"
 	"slices"
 
+	"github.com/google/cel-go/cel"
 	"k8s.io/apimachinery/pkg/api/resource"
 
 	"github.com/tmc-sdk/tmc/cluster"
@@ -11,73 +14,164 @@ import (
 )
 
 // Matches says whether a selector selects a cluster; nil selects all. It
-// returns an error for a selector that makes no sense.
+// returns an error for a selector that makes no sense. To ask about many
+// clusters, compile the selector with NewMatcher.
 func Matches(s *v1alpha1.ClusterSelector, c *cluster.State) (bool, error) {
-	if s == nil {
-		return true, nil
+	m, err := NewMatcher(s)
+	if err != nil {
+		return false, err
 	}
-	if len(s.Names) > 0 && !slices.Contains(s.Names, c.Name) {
-		return false, nil
+	return m.Matches(c)
+}
+
+// Matcher is a compiled selector. It is safe for concurrent use.
+type Matcher struct {
+	names      []string // sorted; empty for all
+	labels     []rule
+	properties []rule
+	program    cel.Program
+	request    map[string]any
+}
+
+// rule is one requirement on the value of a key.
+type rule struct {
+	key  string
+	test func(value string, exists bool) bool
+}
+
+// NewMatcher compiles a selector; nil selects all. The error names all that
+// makes no sense.
+func NewMatcher(s *v1alpha1.ClusterSelector) (*Matcher, error) { return newMatcher(s, nil, nil) }
+
+// newMatcher compiles a selector for a request, which may be nil.
+func newMatcher(s *v1alpha1.ClusterSelector, r *Request, x *expressions) (*Matcher, error) {
+	m := &Matcher{}
+	if s == nil {
+		return m, nil
+	}
+	m.names = s.Names
+	if !slices.IsSorted(m.names) {
+		m.names = slices.Sorted(slices.Values(m.names))
 	}
 	for key, value := range s.MatchLabels {
-		if got, ok := c.Labels[key]; !ok || got != value {
+		m.labels = append(m.labels, rule{key, func(v string, exists bool) bool { return exists && v == value }})
+	}
+	slices.SortFunc(m.labels, func(a, b rule) int { return cmp.Compare(a.key, b.key) })
+	var err error
+	m.labels, err = compileRules(m.labels, s.MatchExpressions)
+	var more error
+	m.properties, more = compileRules(nil, s.MatchProperties)
+	err = errors.Join(err, more)
+	if s.Expression != "" {
+		m.program, more = x.compile(s.Expression)
+		m.request = requestVariable(r)
+		err = errors.Join(err, more)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return m, nil
+}
+
+// Matches says whether the selector selects a cluster. An expression that
+// fails on the cluster is an error.
+func (m *Matcher) Matches(c *cluster.State) (bool, error) {
+	if len(m.names) > 0 {
+		if _, ok := slices.BinarySearch(m.names, c.Name); !ok {
 			return false, nil
 		}
 	}
-	for i := range s.MatchExpressions {
-		r := &s.MatchExpressions[i]
-		value, ok := c.Labels[r.Key]
-		if matches, err := compare(r, value, ok); err != nil || !matches {
-			return false, err
+	for i := range m.labels {
+		if value, ok := c.Labels[m.labels[i].key]; !m.labels[i].test(value, ok) {
+			return false, nil
 		}
 	}
-	for i := range s.MatchProperties {
-		r := &s.MatchProperties[i]
-		p, ok := c.Properties[r.Key]
-		if matches, err := compare(r, p.Text, ok); err != nil || !matches {
-			return false, err
+	for i := range m.properties {
+		if p, ok := c.Properties[m.properties[i].key]; !m.properties[i].test(p.Text, ok) {
+			return false, nil
 		}
 	}
-	return evaluate(s.Expression, c)
+	if m.program == nil {
+		return true, nil
+	}
+	return evaluate(m.program, m.request, c)
 }
 
-// compare applies the operator of a requirement to a value.
-func compare(r *v1alpha1.Requirement, value string, exists bool) (bool, error) {
+// columns returns those of the clusters that satisfy all but the expression.
+func (m *Matcher) columns(c *cluster.Chunk, clusters cluster.Mask) cluster.Mask {
+	for i := range m.labels {
+		clusters = clusters.And(c.Label(m.labels[i].key).Select(m.labels[i].test))
+	}
+	for i := range m.properties {
+		clusters = clusters.And(c.Property(m.properties[i].key).Select(m.properties[i].test))
+	}
+	if len(m.names) > 0 {
+		for i, ok := clusters.Next(0); ok; i, ok = clusters.Next(i + 1) {
+			if _, named := slices.BinarySearch(m.names, c.At(i).Name); !named {
+				clusters.Clear(i)
+			}
+		}
+	}
+	return clusters
+}
+
+func compileRules(rules []rule, requirements []v1alpha1.Requirement) ([]rule, error) {
+	var errs []error
+	for i := range requirements {
+		test, err := compileTest(&requirements[i])
+		if err != nil {
+			errs = append(errs, err)
+			continue
+		}
+		rules = append(rules, rule{requirements[i].Key, test})
+	}
+	return rules, errors.Join(errs...)
+}
+
+// compileTest returns the test that an operator makes.
+func compileTest(r *v1alpha1.Requirement) (func(string, bool) bool, error) {
+	values := r.Values
 	switch r.Operator {
 	case v1alpha1.OpIn:
-		return exists && slices.Contains(r.Values, value), nil
+		return func(v string, exists bool) bool { return exists && slices.Contains(values, v) }, nil
 	case v1alpha1.OpNotIn:
-		return !exists || !slices.Contains(r.Values, value), nil
+		return func(v string, exists bool) bool { return !exists || !slices.Contains(values, v) }, nil
 	case v1alpha1.OpExists:
-		return exists, nil
+		return func(_ string, exists bool) bool { return exists }, nil
 	case v1alpha1.OpDoesNotExist:
-		return !exists, nil
-	case v1alpha1.OpGt, v1alpha1.OpLt:
-		return compareQuantity(r, value, exists)
-	case v1alpha1.OpSemVer:
-		if len(r.Values) != 1 {
-			return false, fmt.Errorf("operator SemVer of key %q takes exactly one value", r.Key)
+		return func(_ string, exists bool) bool { return !exists }, nil
+	case v1alpha1.OpGt, v1alpha1.OpLt, v1alpha1.OpSemVer:
+		if len(values) != 1 {
+			return nil, fmt.Errorf("operator %s of key %q takes exactly one value", r.Operator, r.Key)
 		}
-		within, err := withinVersions(r.Values[0], value)
-		return exists && within, err
+		return compileOrder(r)
 	}
-	return false, fmt.Errorf("operator %q of key %q is not known", r.Operator, r.Key)
+	return nil, fmt.Errorf("operator %q of key %q is not known", r.Operator, r.Key)
 }
 
-func compareQuantity(r *v1alpha1.Requirement, value string, exists bool) (bool, error) {
-	if len(r.Values) != 1 {
-		return false, fmt.Errorf("operator %s of key %q takes exactly one value", r.Operator, r.Key)
+// compileOrder compiles the operators that compare. A value that is no quantity,
+// or no version, satisfies none of them.
+func compileOrder(r *v1alpha1.Requirement) (func(string, bool) bool, error) {
+	if r.Operator == v1alpha1.OpSemVer {
+		within, err := versionRange(r.Values[0])
+		if err != nil {
+			return nil, fmt.Errorf("key %q: %w", r.Key, err)
+		}
+		return func(v string, exists bool) bool { return exists && within(v) }, nil
 	}
 	want, err := resource.ParseQuantity(r.Values[0])
 	if err != nil {
-		return false, fmt.Errorf("value %q of key %q is not a quantity", r.Values[0], r.Key)
+		return nil, fmt.Errorf("value %q of key %q is not a quantity", r.Values[0], r.Key)
 	}
-	got, err := resource.ParseQuantity(value)
-	if !exists || err != nil {
-		return false, nil //nolint:nilerr // a value that is no number is neither greater nor less
+	sign := 1
+	if r.Operator == v1alpha1.OpLt {
+		sign = -1
 	}
-	if r.Operator == v1alpha1.OpGt {
-		return got.Cmp(want) > 0, nil
-	}
-	return got.Cmp(want) < 0, nil
+	return func(v string, exists bool) bool {
+		if !exists {
+			return false
+		}
+		got, err := resource.ParseQuantity(v)
+		return err == nil && got.Cmp(want) == sign
+	}, nil
 }

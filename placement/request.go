@@ -1,6 +1,8 @@
 package placement
 
 import (
+	"cmp"
+	"slices"
 	"time"
 
 	"k8s.io/apimachinery/pkg/runtime/schema"
@@ -15,7 +17,7 @@ type Request struct {
 	// Workspace, Namespace and Name say whose decision it is, for messages
 	// and for plugins.
 	Workspace, Namespace, Name string
-	// Spec is what was asked for. Nil is the zero spec.
+	// Spec is what was asked for. Nil is the zero spec; plugins never see nil.
 	Spec *v1alpha1.PlacementSpec
 	// Workloads that land together.
 	Workloads []Workload
@@ -35,4 +37,46 @@ type Workload struct {
 	Replicas *int32
 	// Requests of one replica.
 	Requests cluster.Resources
+}
+
+// On says whether work of the request is on a cluster and not leaving it.
+func (r *Request) On(cluster string) bool { return r.target(cluster) != nil }
+
+// target returns the current target on a cluster; nil if there is none that
+// stays.
+func (r *Request) target(cluster string) *v1alpha1.Target {
+	// The engine hands on a list that is sorted: what is there is found fast.
+	at, ok := slices.BinarySearchFunc(r.Current, cluster, func(t v1alpha1.Target, name string) int { return cmp.Compare(t.Cluster, name) })
+	if ok && !r.Current[at].Leaving {
+		return &r.Current[at]
+	}
+	for i := range r.Current {
+		if t := &r.Current[i]; t.Cluster == cluster && !t.Leaving {
+			return t
+		}
+	}
+	return nil
+}
+
+// prepare returns a copy for the engine and its plugins, with a spec and with
+// sorted targets.
+func (r *Request) prepare() *Request {
+	p := *r
+	if p.Spec == nil {
+		p.Spec = &v1alpha1.PlacementSpec{}
+	}
+	byCluster := func(a, b v1alpha1.Target) int {
+		stays := func(t v1alpha1.Target) int { // before one of the same name that leaves
+			if t.Leaving {
+				return 1
+			}
+			return 0
+		}
+		return cmp.Or(cmp.Compare(a.Cluster, b.Cluster), cmp.Compare(stays(a), stays(b)))
+	}
+	if !slices.IsSortedFunc(p.Current, byCluster) {
+		p.Current = slices.Clone(p.Current)
+		slices.SortStableFunc(p.Current, byCluster)
+	}
+	return &p
 }

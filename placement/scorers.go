@@ -8,7 +8,7 @@ import (
 // memory; one of unknown capacity scores 50.
 type FreeCapacity struct{}
 
-var _ Scorer = FreeCapacity{}
+var _ BatchScorer = FreeCapacity{}
 
 // Name implements Scorer.
 func (FreeCapacity) Name() string { return "FreeCapacity" }
@@ -18,33 +18,87 @@ func (FreeCapacity) Score(_ *Request, c *cluster.State) int64 {
 	if !c.CapacityKnown {
 		return 50
 	}
-	return (freePercent(c.Allocatable.MilliCPU, c.Allocated.MilliCPU) + freePercent(c.Allocatable.Memory, c.Allocated.Memory)) / 2
+	return int64(c.FreePercent())
 }
 
-func freePercent(allocatable, allocated int64) int64 {
-	if allocatable <= 0 {
-		return 0
+// ScoreChunk implements BatchScorer.
+func (FreeCapacity) ScoreChunk(_ *Request, c *cluster.Chunk, clusters cluster.Mask, scores []int64) {
+	facts := c.Facts()
+	for i, ok := clusters.Next(0); ok; i, ok = clusters.Next(i + 1) {
+		scores[i] = 50
+		if facts.CapacityKnown.Has(i) {
+			scores[i] = int64(facts.FreePercent[i])
+		}
 	}
-	return int64(100 * float64(max(0, allocatable-allocated)) / float64(allocatable))
 }
 
 // Preferred scores 50 and adds the weights of all preferences of the request
 // that select the cluster.
-type Preferred struct{}
+type Preferred struct{ expressions *expressions }
 
-var _ Scorer = Preferred{}
+var _ RequestScorer = Preferred{}
 
 // Name implements Scorer.
 func (Preferred) Name() string { return "Preferred" }
 
 // Score implements Scorer.
-func (Preferred) Score(r *Request, c *cluster.State) int64 {
-	score := int64(50)
+func (p Preferred) Score(r *Request, c *cluster.State) int64 {
+	return p.ForRequest(r, nil).Score(r, c)
+}
+
+// ForRequest implements RequestScorer.
+func (s Preferred) ForRequest(r *Request, _ *cluster.Snapshot) Scorer {
+	p := &preferring{}
+	if r.Spec == nil {
+		return p
+	}
 	for i := range r.Spec.Preferred {
-		p := &r.Spec.Preferred[i]
-		if ok, err := Matches(&p.Clusters, c); ok && err == nil {
-			score += int64(p.Weight)
+		if m, err := newMatcher(&r.Spec.Preferred[i].Clusters, r, s.expressions); err == nil {
+			p.terms = append(p.terms, preferredTerm{m, int64(r.Spec.Preferred[i].Weight)})
+		}
+	}
+	return p
+}
+
+// preferring is Preferred for one request.
+type preferring struct {
+	Preferred
+	terms []preferredTerm
+}
+
+type preferredTerm struct {
+	*Matcher
+	weight int64
+}
+
+var _ BatchScorer = (*preferring)(nil)
+
+// Score implements Scorer.
+func (p *preferring) Score(_ *Request, c *cluster.State) int64 {
+	score := int64(50)
+	for i := range p.terms {
+		if ok, err := p.terms[i].Matches(c); ok && err == nil {
+			score += p.terms[i].weight
 		}
 	}
 	return score
+}
+
+// ScoreChunk implements BatchScorer.
+func (p *preferring) ScoreChunk(_ *Request, c *cluster.Chunk, clusters cluster.Mask, scores []int64) {
+	for i := range scores {
+		scores[i] = 50
+	}
+	for t := range p.terms {
+		term := &p.terms[t]
+		preferred := term.columns(c, clusters)
+		for i, ok := preferred.Next(0); ok; i, ok = preferred.Next(i + 1) {
+			if term.program != nil {
+				if selected, err := evaluate(term.program, term.request, c.At(i)); !selected || err != nil {
+					continue
+				}
+			}
+			scores[i] += term.weight
+		}
+	}
 }

@@ -3,127 +3,155 @@ package placement
 import (
 	"math"
 	"slices"
-
-	"github.com/tmc-sdk/tmc/placement/v1alpha1"
 )
 
-// mostSteps bounds the search over several levels. Within it the choice is
-// exact; beyond it the best that was found is taken.
+// mostSteps bounds the search over levels that cross. Within it the choice is
+// exact; beyond it the best that was found is taken, and the explanation says
+// so.
 const mostSteps = 200_000
 
-// search picks n clusters such that several levels hold at once, by branch and
+// searcher picks n clusters such that levels hold that cross, by branch and
 // bound: candidates the best first, cut where even the best of what is left
-// can't reach what was found.
-func search(fitting []*candidate, levels []v1alpha1.Spread, n int) []*candidate {
-	s := &searcher{levels: levels, n: n, best: math.MinInt64}
-	for _, c := range fitting {
-		values := make([]string, len(levels))
-		complete := true
-		for i := range levels {
-			var ok bool
-			if values[i], ok = c.state.Topology(levels[i].TopologyKey); !ok {
-				complete = false
-			}
-		}
-		if complete {
-			s.all = append(s.all, node{c, values})
-		}
-	}
-	slices.SortFunc(s.all, func(a, b node) int { return better(a.candidate, b.candidate) })
-	s.ahead = make([]int64, len(s.all)+1)
-	for i, c := range s.all {
-		s.ahead[i+1] = s.ahead[i] + c.worth()
-	}
-	s.counts = make([]map[string]int, len(levels))
-	for i := range s.counts {
-		s.counts[i] = map[string]int{}
-	}
-	s.step(0)
-	return s.found
-}
-
-type node struct {
-	*candidate
-	values []string
-}
-
+// can't reach what was found. Of candidates that agree in all levels only the
+// best are looked at.
 type searcher struct {
-	levels []v1alpha1.Spread
-	n      int
-	all    []node
+	v      *solver
+	all    []int32
 	ahead  []int64 // sums of worth, to bound what is left
-	counts []map[string]int
-	taken  []*candidate
-	worth  int64
-	steps  int
-	found  []*candidate
-	best   int64
+	counts [][]int // by level and group
+	used   []int   // groups by level
+	found  map[int]found
+	budget int // steps for each number of clusters
+
+	n     int
+	taken []int32
+	worth int64
+	steps int
+	best  found
+}
+
+type found struct {
+	worth   int64
+	members []int32
+}
+
+func (v *solver) newSearcher() *searcher {
+	s := &searcher{v: v, found: map[int]found{}, used: make([]int, len(v.chain)), budget: mostSteps}
+	for i := range v.chain {
+		s.counts = append(s.counts, make([]int, v.chain[i].groups))
+	}
+	order := make([]int32, 0, len(v.fitting))
+	for c := range v.fitting {
+		if !v.lacks(c) {
+			order = append(order, int32(c))
+		}
+	}
+	slices.SortFunc(order, v.better)
+	cells := map[[mostLevels]int32]int{}
+	for _, c := range order {
+		var cell [mostLevels]int32
+		for i := range v.chain {
+			cell[i] = v.chain[i].ids[c]
+		}
+		if cells[cell]++; cells[cell] <= v.most {
+			s.all = append(s.all, c)
+		}
+	}
+	s.ahead = v.sum(s.all)
+	return s
+}
+
+// find returns the best choice of n clusters.
+func (s *searcher) find(n int) found {
+	if f, ok := s.found[n]; ok {
+		return f
+	}
+	s.n, s.worth, s.taken, s.steps = n, 0, s.taken[:0], 0
+	s.best = found{worth: none}
+	s.budget = min(s.budget, max(0, 5*mostSteps-s.v.spent))
+	if n <= len(s.all) {
+		s.step(0)
+	}
+	if s.v.spent += s.steps; s.steps > s.budget {
+		s.v.cut = true
+	}
+	s.found[n] = s.best
+	return s.best
 }
 
 func (s *searcher) step(i int) {
 	left := s.n - len(s.taken)
 	if left == 0 {
-		if s.worth > s.best && s.holds() {
-			s.best, s.found = s.worth, slices.Clone(s.taken)
+		if s.worth > s.best.worth && s.holds() {
+			s.best = found{s.worth, slices.Clone(s.taken)}
 		}
 		return
 	}
-	if s.steps++; s.steps > mostSteps || len(s.all)-i < left {
+	if s.steps++; s.steps > s.budget || len(s.all)-i < left {
 		return
 	}
-	if s.found != nil && s.worth+s.ahead[i+left]-s.ahead[i] <= s.best {
+	if s.best.members != nil && s.worth+s.ahead[i+left]-s.ahead[i] <= s.best.worth {
 		return
 	}
 	c := s.all[i]
 	s.count(c, 1)
 	if s.mayHold(left - 1) {
-		s.taken = append(s.taken, c.candidate)
-		s.worth += c.worth()
+		s.taken = append(s.taken, c)
+		s.worth += s.v.fitting[c].worth
 		s.step(i + 1)
 		s.taken = s.taken[:len(s.taken)-1]
-		s.worth -= c.worth()
+		s.worth -= s.v.fitting[c].worth
 	}
 	s.count(c, -1)
 	s.step(i + 1)
 }
 
-func (s *searcher) count(c node, by int) {
-	for i, v := range c.values {
-		if s.counts[i][v] += by; s.counts[i][v] == 0 {
-			delete(s.counts[i], v)
+func (s *searcher) count(c int32, by int) {
+	for i := range s.v.chain {
+		at := &s.counts[i][s.v.chain[i].ids[c]]
+		before := *at
+		*at += by
+		switch {
+		case before == 0:
+			s.used[i]++
+		case *at == 0:
+			s.used[i]--
 		}
 	}
 }
 
 // mayHold says whether the bounds can still be met with so many more clusters.
 func (s *searcher) mayHold(more int) bool {
-	for i := range s.levels {
-		l := &s.levels[i]
-		if l.MaxGroups != nil && len(s.counts[i]) > int(*l.MaxGroups) {
+	for i := range s.v.chain {
+		l := &s.v.chain[i]
+		if s.used[i] > l.high || s.used[i]+more < l.low {
 			return false
 		}
-		if l.MinGroups != nil && len(s.counts[i])+more < int(*l.MinGroups) {
+		if l.skew < math.MaxInt32 && !s.mayLevel(i, more) {
 			return false
 		}
 	}
 	return true
 }
 
+// mayLevel says whether the groups that are used can still come within the skew.
+func (s *searcher) mayLevel(i, more int) bool {
+	most, missing := 0, 0
+	for _, n := range s.counts[i] {
+		most = max(most, n)
+	}
+	for _, n := range s.counts[i] {
+		if n > 0 {
+			missing += max(0, most-s.v.chain[i].skew-n)
+		}
+	}
+	return missing <= more
+}
+
 // holds says whether all levels hold.
 func (s *searcher) holds() bool {
-	for i := range s.levels {
-		l := &s.levels[i]
-		if l.MinGroups != nil && len(s.counts[i]) < int(*l.MinGroups) || l.MaxGroups != nil && len(s.counts[i]) > int(*l.MaxGroups) {
-			return false
-		}
-		if l.MaxSkew == nil {
-			continue
-		}
-		low, high := math.MaxInt, 0
-		for _, n := range s.counts[i] {
-			low, high = min(low, n), max(high, n)
-		}
-		if high-low > int(*l.MaxSkew) {
+	for i := range s.v.chain {
+		if !s.v.chain[i].holds(s.counts[i]) {
 			return false
 		}
 	}

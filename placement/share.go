@@ -2,66 +2,88 @@ package placement
 
 import (
 	"cmp"
-	"container/heap"
 	"fmt"
 	"math"
-	"math/bits"
 	"slices"
 
+	"github.com/tmc-sdk/tmc/cluster"
 	"github.com/tmc-sdk/tmc/placement/v1alpha1"
 )
 
 // share divides the replicas over the chosen clusters. Shares by capacity stay
 // as they are while they fit; those that must change move as little as they
 // can.
-func share(r *Request, chosen []*candidate) *Reason {
+func (s *screened) share(chosen []pick) *Reason {
+	r, d := s.request, &s.demand
 	kind := division(r)
 	if kind == v1alpha1.DivisionDuplicated || len(chosen) == 0 {
 		return nil
 	}
-	least, most := int64(0), int64(unbounded)
+	least := int64(0)
 	if m := r.Spec.Division.MinPerCluster; m != nil {
-		least = int64(*m)
+		least = max(0, int64(*m))
 	}
-	if m := r.Spec.Division.MaxPerCluster; m != nil {
-		most = int64(*m)
+	if d.total == 0 {
+		s.proportions(chosen)
+		return nil
 	}
-	want := total(r)
-	if want == 0 {
-		return proportions(r, chosen)
-	}
-	if kind == v1alpha1.DivisionCapacity && want >= int64(len(chosen)) {
+	if kind == v1alpha1.DivisionCapacity && d.total >= int64(len(chosen)) {
 		least = max(least, 1) // a cluster is chosen to be used
 	}
-	parts := make([]*part, 0, len(chosen))
-	for _, c := range chosen {
-		p := &part{
-			candidate: c, least: least, most: min(most, c.slots), weight: weigh(r, c),
-			sticky: kind == v1alpha1.DivisionCapacity || kind == v1alpha1.DivisionPacked,
-		}
-		if p.sticky && c.current != nil && c.current.Share != nil {
+	if kind != v1alpha1.DivisionPacked {
+		slices.SortFunc(chosen, byShare)
+	}
+	sticky := kind == v1alpha1.DivisionCapacity || kind == v1alpha1.DivisionPacked
+	unknown := meanSlots(chosen)
+	parts := make([]part, len(chosen))
+	for i := range chosen {
+		c := &chosen[i]
+		p := part{least: least, most: min(d.most, c.slots), weight: s.weigh(c, unknown)}
+		if sticky && c.current != nil && c.current.Share != nil {
 			p.n = max(0, min(*c.current.Share, p.most))
 		}
-		parts = append(parts, p)
+		parts[i] = p
 	}
-	if keeps(parts, want) {
-		for _, p := range parts {
-			p.share = p.current.Share
+	if sticky && keeps(parts, chosen, d.total) {
+		for i := range chosen {
+			chosen[i].share = chosen[i].current.Share
 		}
 		return nil
 	}
-	return settle(parts, want, kind == v1alpha1.DivisionPacked)
+	sum := settle(parts, d.total, kind == v1alpha1.DivisionPacked)
+	for i := range chosen {
+		chosen[i].share = &parts[i].n
+	}
+	if sum != d.total {
+		return &Reason{v1alpha1.ReasonInsufficientCapacity, fmt.Sprintf("the chosen clusters take %d of %d replicas within their capacity and spec.division; add capacity or clusters", sum, d.total)}
+	}
+	return nil
+}
+
+// byShare orders clusters such that, among those equally due a replica, who has
+// more keeps it; then by name.
+func byShare(a, b pick) int {
+	share := func(c *pick) int64 {
+		if c.current == nil || c.current.Share == nil {
+			return 0
+		}
+		return *c.current.Share
+	}
+	return cmp.Or(cmp.Compare(share(&b), share(&a)), cmp.Compare(a.state.Name, b.state.Name))
 }
 
 // dropEmpty gives up clusters that packing left without a replica, as far as
 // the request can do without them.
-func dropEmpty(r *Request, chosen []*candidate) []*candidate {
+func dropEmpty(r *Request, chosen []pick) []pick {
 	if division(r) != v1alpha1.DivisionPacked || len(r.Spec.Spread) > 0 || total(r) == 0 {
 		return chosen
 	}
-	least, _ := bounds(r, len(chosen))
+	least := 1
+	if r.Spec.Count != nil && r.Spec.Count.Min != nil {
+		least = int(*r.Spec.Count.Min)
+	}
 	excess := len(chosen) - least
-	return slices.DeleteFunc(chosen, func(c *candidate) bool {
+	return slices.DeleteFunc(chosen, func(c pick) bool {
 		if c.share == nil || *c.share > 0 || excess <= 0 {
 			return false
 		}
@@ -70,66 +92,56 @@ func dropEmpty(r *Request, chosen []*candidate) []*candidate {
 	})
 }
 
-// part is what one cluster gets.
-type part struct {
-	*candidate
-	least, most, weight, n int64
-	// sticky parts stay as they are while they fit.
-	sticky bool
-}
-
 // keeps says whether the shares that were decided before still divide the
 // replicas so that every part fits: then nothing need be written, whatever they
 // sum to.
-func keeps(parts []*part, want int64) bool {
-	targets := make([]v1alpha1.Target, 0, len(parts))
-	for _, p := range parts {
-		if !p.sticky || p.current == nil || p.current.Share == nil {
+func keeps(parts []part, chosen []pick, want int64) bool {
+	seats := make([]seat, len(chosen))
+	for i := range chosen {
+		if chosen[i].current == nil || chosen[i].current.Share == nil {
 			return false
 		}
-		targets = append(targets, *p.current)
+		seats[i] = seat{cluster: chosen[i].state.Name, share: uint64(max(0, *chosen[i].current.Share))}
 	}
-	divided := Divide(int32(min(want, math.MaxInt32)), targets)
-	for _, p := range parts {
-		if n := int64(divided[p.state.Name]); n < p.least || n > p.most {
+	if want > math.MaxInt32 || !anyShare(seats) {
+		return false
+	}
+	slices.SortFunc(seats, bySeat)
+	apportion(uint64(want), seats)
+	for i := range chosen {
+		at, _ := slices.BinarySearchFunc(seats, seat{cluster: chosen[i].state.Name}, bySeat)
+		if n := int64(seats[at].n); n < parts[i].least || n > parts[i].most {
 			return false
 		}
 	}
 	return true
 }
 
-// settle brings the parts to the sum that is wanted.
-func settle(parts []*part, want int64, packed bool) *Reason {
-	slices.SortFunc(parts, func(a, b *part) int {
-		return cmp.Or(cmp.Compare(b.worth(), a.worth()), cmp.Compare(a.state.Name, b.state.Name))
-	})
+// settle brings the parts, the best first, to the sum that is wanted, as near as
+// they can.
+func settle(parts []part, want int64, packed bool) int64 {
 	sum := int64(0)
-	for _, p := range parts {
+	for i := range parts {
+		p := &parts[i]
 		p.n = max(p.n, min(p.least, p.most))
 		sum += p.n
 	}
 	if packed {
-		sum = pack(parts, want, sum)
-	} else {
-		sum = spreadOut(parts, want, sum)
+		return pack(parts, want, sum)
 	}
-	for _, p := range parts {
-		p.share = new(p.n)
-	}
-	if sum != want {
-		return &Reason{v1alpha1.ReasonInsufficientCapacity, fmt.Sprintf("the chosen clusters take %d of %d replicas within their capacity and spec.division; add capacity or clusters", sum, want)}
-	}
-	return nil
+	return fill(parts, want, sum)
 }
 
 // pack fills the best cluster first and empties the worst first.
-func pack(parts []*part, want, sum int64) int64 {
-	for _, p := range parts {
+func pack(parts []part, want, sum int64) int64 {
+	for i := range parts {
+		p := &parts[i]
 		if d := min(want-sum, p.most-p.n); d > 0 {
 			p.n, sum = p.n+d, sum+d
 		}
 	}
-	for _, p := range slices.Backward(parts) {
+	for i := range slices.Backward(parts) {
+		p := &parts[i]
 		if d := min(sum-want, p.n-p.least); d > 0 {
 			p.n, sum = p.n-d, sum-d
 		}
@@ -137,106 +149,68 @@ func pack(parts []*part, want, sum int64) int64 {
 	return sum
 }
 
-// spreadOut gives to, or takes from, whom the weights make due, by the rule of
-// Sainte-Laguë. What all are due for certain is given at once.
-func spreadOut(parts []*part, want, sum int64) int64 {
-	if sum == 0 || allZero(parts) {
-		var weights uint64
-		for _, p := range parts {
-			weights += uint64(p.weight)
-		}
-		for _, p := range parts {
-			if weights == 0 {
-				break
-			}
-			hi, lo := bits.Mul64(uint64(want), uint64(p.weight))
-			quota, _ := bits.Div64(hi, lo, weights)
-			d := min(int64(quota)-int64(len(parts)/2+1), p.most-p.n)
-			if d > 0 {
-				p.n, sum = p.n+d, sum+d
-			}
+// meanSlots stands for the slots of clusters whose capacity is not known.
+func meanSlots(chosen []pick) int64 {
+	sum, n := int64(0), int64(0)
+	for i := range chosen {
+		if chosen[i].slots < unbounded {
+			sum, n = sum+chosen[i].slots, n+1
 		}
 	}
-	q := &queue{parts: slices.Clone(parts), grow: sum < want}
-	heap.Init(q)
-	for sum != want && len(q.parts) > 0 {
-		p := q.parts[0]
-		switch {
-		case q.grow && p.n < p.most && p.weight > 0:
-			p.n, sum = p.n+1, sum+1
-		case !q.grow && p.n > p.least:
-			p.n, sum = p.n-1, sum-1
-		default:
-			heap.Pop(q)
-			continue
-		}
-		heap.Fix(q, 0)
-	}
-	return sum
-}
-
-func allZero(parts []*part) bool {
-	return !slices.ContainsFunc(parts, func(p *part) bool { return p.n > 0 })
-}
-
-// queue has first who is due the next replica or, shrinking, who can spare one.
-type queue struct {
-	parts []*part
-	grow  bool
-}
-
-func (q *queue) Len() int      { return len(q.parts) }
-func (q *queue) Swap(i, j int) { q.parts[i], q.parts[j] = q.parts[j], q.parts[i] }
-func (q *queue) Push(x any)    { q.parts = append(q.parts, x.(*part)) }
-
-func (q *queue) Pop() any {
-	last := q.parts[len(q.parts)-1]
-	q.parts = q.parts[:len(q.parts)-1]
-	return last
-}
-
-func (q *queue) Less(i, j int) bool {
-	a, b := q.parts[i], q.parts[j]
-	x, y := uint64(2*a.n+1), uint64(2*b.n+1)
-	if !q.grow {
-		x, y = uint64(max(0, 2*a.n-1)), uint64(max(0, 2*b.n-1))
-	}
-	ahi, alo := bits.Mul64(uint64(a.weight), y)
-	bhi, blo := bits.Mul64(uint64(b.weight), x)
-	if ahi == bhi && alo == blo {
-		if q.grow {
-			return a.state.Name < b.state.Name
-		}
-		return a.state.Name > b.state.Name
-	}
-	greater := ahi > bhi || ahi == bhi && alo > blo
-	return greater == q.grow
+	return max(1, sum/max(1, n))
 }
 
 // weigh returns the weight of a cluster in the division.
-func weigh(r *Request, c *candidate) int64 {
-	switch division(r) {
+func (s *screened) weigh(c *pick, unknown int64) int64 {
+	switch division(s.request) {
 	case v1alpha1.DivisionWeighted:
-		for i := range r.Spec.Division.Weights {
-			w := &r.Spec.Division.Weights[i]
-			if ok, err := Matches(&w.Clusters, c.state); ok && err == nil {
-				return int64(max(0, w.Weight))
-			}
-		}
+		return s.weightOf(c.state)
 	case v1alpha1.DivisionCapacity, v1alpha1.DivisionPacked:
-		return c.slots
+		if c.slots >= unbounded {
+			return min(unknown, mostShare)
+		}
+		return min(c.slots, mostShare)
 	case v1alpha1.DivisionDuplicated, v1alpha1.DivisionEven:
 	}
 	return 1
 }
 
-// proportions gives shares where there is no number of replicas to divide.
-func proportions(r *Request, chosen []*candidate) *Reason {
-	for _, c := range chosen {
-		c.share = new(max(1, weigh(r, c)))
-		if c.current != nil && c.current.Share != nil && division(r) != v1alpha1.DivisionWeighted {
-			c.share = c.current.Share
+// weightOf returns the weight that the spec gives a cluster.
+func (s *screened) weightOf(c *cluster.State) int64 {
+	s.compileWeights()
+	for i := range s.weights {
+		if ok, err := s.weights[i].Matches(c); ok && err == nil {
+			return s.weights[i].weight
 		}
 	}
-	return nil
+	return 1
+}
+
+// compileWeights compiles the selectors of the weights, once.
+func (s *screened) compileWeights() {
+	if s.weights != nil || s.request.Spec.Division == nil {
+		return
+	}
+	given := s.request.Spec.Division.Weights
+	s.weights = make([]preferredTerm, 0, len(given))
+	for i := range given {
+		if m, err := newMatcher(&given[i].Clusters, s.request, s.expressions); err == nil {
+			s.weights = append(s.weights, preferredTerm{m, int64(max(0, given[i].Weight))})
+		}
+	}
+}
+
+// proportions gives shares where there is no number of replicas to divide.
+func (s *screened) proportions(chosen []pick) {
+	unknown := meanSlots(chosen)
+	for i := range chosen {
+		c := &chosen[i]
+		share := max(1, s.weigh(c, unknown))
+		if division(s.request) == v1alpha1.DivisionWeighted {
+			share = s.weigh(c, unknown)
+		} else if c.current != nil && c.current.Share != nil {
+			share = *c.current.Share
+		}
+		c.share = &share
+	}
 }

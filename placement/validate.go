@@ -13,7 +13,9 @@ import (
 // ValidateSpec returns all that makes no sense in a spec, each with its field
 // and what is allowed there; nil if there is nothing. It checks again what the
 // API's schema checks, for specs that never met an API server.
-func ValidateSpec(s *v1alpha1.PlacementSpec) error {
+func ValidateSpec(s *v1alpha1.PlacementSpec) error { return validateSpec(s, nil) }
+
+func validateSpec(s *v1alpha1.PlacementSpec, x *expressions) error {
 	if s == nil {
 		return nil
 	}
@@ -22,9 +24,9 @@ func ValidateSpec(s *v1alpha1.PlacementSpec) error {
 	for i := range s.Resources {
 		errs = append(errs, validateResource(&s.Resources[i], root.Child("resources").Index(i))...)
 	}
-	errs = append(errs, validateSelector(s.Clusters, root.Child("clusters"))...)
+	errs = append(errs, validateSelector(x, s.Clusters, root.Child("clusters"))...)
 	for i := range s.Preferred {
-		errs = append(errs, validateSelector(&s.Preferred[i].Clusters, root.Child("preferred").Index(i).Child("clusters"))...)
+		errs = append(errs, validateSelector(x, &s.Preferred[i].Clusters, root.Child("preferred").Index(i).Child("clusters"))...)
 	}
 	if c := s.Count; c != nil {
 		errs = append(errs, validateRange(c.Min, c.Max, root.Child("count"), "min", "max")...)
@@ -41,9 +43,9 @@ func ValidateSpec(s *v1alpha1.PlacementSpec) error {
 			errs = append(errs, field.Invalid(at.Child("maxSkew"), *spread.MaxSkew, "must be at least 1"))
 		}
 	}
-	errs = append(errs, validateDivision(s.Division, root.Child("division"))...)
+	errs = append(errs, validateDivision(x, s.Division, root.Child("division"))...)
 	for i := range s.Overrides {
-		errs = append(errs, validateSelector(s.Overrides[i].Clusters, root.Child("overrides").Index(i).Child("clusters"))...)
+		errs = append(errs, validateSelector(x, s.Overrides[i].Clusters, root.Child("overrides").Index(i).Child("clusters"))...)
 	}
 	return errs.ToAggregate()
 }
@@ -74,7 +76,7 @@ func validateRange(low, high *int32, at *field.Path, lowName, highName string) (
 	return errs
 }
 
-func validateSelector(s *v1alpha1.ClusterSelector, at *field.Path) (errs field.ErrorList) {
+func validateSelector(x *expressions, s *v1alpha1.ClusterSelector, at *field.Path) (errs field.ErrorList) {
 	if s == nil {
 		return nil
 	}
@@ -84,8 +86,10 @@ func validateSelector(s *v1alpha1.ClusterSelector, at *field.Path) (errs field.E
 	for i := range s.MatchProperties {
 		errs = append(errs, validateRequirement(&s.MatchProperties[i], at.Child("matchProperties").Index(i))...)
 	}
-	if _, err := compileExpression(s.Expression); err != nil {
-		errs = append(errs, field.Invalid(at.Child("expression"), s.Expression, err.Error()))
+	if s.Expression != "" {
+		if _, err := x.compile(s.Expression); err != nil {
+			errs = append(errs, field.Invalid(at.Child("expression"), s.Expression, err.Error()))
+		}
 	}
 	return errs
 }
@@ -126,7 +130,7 @@ func checkOperand(r *v1alpha1.Requirement) error {
 	return err
 }
 
-func validateDivision(d *v1alpha1.Division, at *field.Path) (errs field.ErrorList) {
+func validateDivision(x *expressions, d *v1alpha1.Division, at *field.Path) (errs field.ErrorList) {
 	if d == nil {
 		return nil
 	}
@@ -139,7 +143,7 @@ func validateDivision(d *v1alpha1.Division, at *field.Path) (errs field.ErrorLis
 	}
 	for i := range d.Weights {
 		w := at.Child("weights").Index(i)
-		errs = append(errs, validateSelector(&d.Weights[i].Clusters, w.Child("clusters"))...)
+		errs = append(errs, validateSelector(x, &d.Weights[i].Clusters, w.Child("clusters"))...)
 		if d.Weights[i].Weight < 0 {
 			errs = append(errs, field.Invalid(w.Child("weight"), d.Weights[i].Weight, "must not be negative"))
 		}

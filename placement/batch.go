@@ -1,0 +1,58 @@
+package placement
+
+import (
+	"github.com/tmc-sdk/tmc/cluster"
+)
+
+// RequestFilter is a Filter with state per request: what depends on the request
+// and the fleet as a whole is computed once, not for every cluster.
+type RequestFilter interface {
+	Filter
+	// ForRequest returns the filter to use for a request. It bears the same
+	// name and gives the same answers.
+	ForRequest(r *Request, fleet *cluster.Snapshot) Filter
+}
+
+// RequestScorer is a Scorer with state per request.
+type RequestScorer interface {
+	Scorer
+	// ForRequest returns the scorer to use for a request.
+	ForRequest(r *Request, fleet *cluster.Snapshot) Scorer
+}
+
+// BatchFilter is a Filter that looks at the clusters of a chunk at once, for
+// speed. It refuses the same clusters as Filter does, with the same codes;
+// messages come from Filter. It is not asked for clusters that have work of the
+// request: they go to Filter, one by one.
+type BatchFilter interface {
+	Filter
+	// FilterChunk calls refuse with those of the clusters that do not fit.
+	FilterChunk(r *Request, c *cluster.Chunk, clusters cluster.Mask, refuse func(code string, clusters cluster.Mask))
+}
+
+// BatchScorer is a Scorer that scores the clusters of a chunk at once, for
+// speed. It is not asked for clusters that have work of the request.
+type BatchScorer interface {
+	Scorer
+	// ScoreChunk sets scores, by place in the chunk, of the given clusters.
+	ScoreChunk(r *Request, c *cluster.Chunk, clusters cluster.Mask, scores []int64)
+}
+
+// forRequest prepares the plugins of an engine for a request.
+func (e *Engine) forRequest(r *Request, fleet *cluster.Snapshot) ([]Filter, []weighted) {
+	filters := make([]Filter, len(e.filters))
+	for i, f := range e.filters {
+		if p, ok := f.(RequestFilter); ok {
+			f = p.ForRequest(r, fleet)
+		}
+		filters[i] = f
+	}
+	scorers := make([]weighted, len(e.scorers))
+	for i, s := range e.scorers {
+		scorers[i] = s
+		if p, ok := s.Scorer.(RequestScorer); ok {
+			scorers[i].Scorer = p.ForRequest(r, fleet)
+		}
+	}
+	return filters, scorers
+}

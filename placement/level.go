@@ -1,0 +1,95 @@
+package placement
+
+import (
+	"math"
+
+	corev1 "k8s.io/api/core/v1"
+
+	"github.com/tmc-sdk/tmc/placement/v1alpha1"
+)
+
+// level is one spread, ready for the solver.
+type level struct {
+	key       string
+	soft      bool
+	low, high int // groups
+	skew      int // clusters by which two groups may differ; unlimited for none
+}
+
+const unlimited = math.MaxInt32
+
+func newLevel(s *v1alpha1.Spread) level {
+	l := level{key: s.TopologyKey, soft: s.WhenUnsatisfiable == corev1.ScheduleAnyway, low: 1, high: unlimited, skew: unlimited}
+	if s.MinGroups != nil {
+		l.low = max(1, int(*s.MinGroups))
+	}
+	if s.MaxGroups != nil {
+		l.high = int(*s.MaxGroups)
+	}
+	if s.MaxSkew != nil {
+		l.skew = int(*s.MaxSkew)
+	}
+	return l
+}
+
+// bare says that the level demands no more than that a cluster has a value.
+func (l *level) bare() bool { return l.low <= 1 && l.high >= unlimited && l.skew >= unlimited }
+
+// holds says whether the numbers of clusters in the groups satisfy the level.
+func (l *level) holds(counts []int) bool {
+	used, least, most := 0, math.MaxInt, 0
+	for _, n := range counts {
+		if n > 0 {
+			used++
+			least, most = min(least, n), max(most, n)
+		}
+	}
+	return used >= l.low && used <= l.high && most-least <= l.skew
+}
+
+// grouping is the candidates by their value of one level.
+type grouping struct {
+	level
+	ids    []int32 // by candidate; -1 without a value
+	groups int
+	parent []int32 // by group: the group of the level above; nil at the top
+	// children by group, where there is a level below.
+	children [][]int32
+}
+
+// groupBy groups the candidates by a level, in the order of their names.
+func (s *screened) groupBy(l level) grouping {
+	g := grouping{level: l, ids: make([]int32, len(s.fitting))}
+	index := map[string]int32{}
+	var codes, before []int32 // of the chunk, and of the one before it
+	var values, valuesBefore []string
+	chunk, column := int32(-1), []uint16(nil)
+	for i := range s.fitting {
+		c := &s.fitting[i]
+		if c.chunk != chunk {
+			chunk = c.chunk
+			col := s.chunks[chunk].Topology(l.key)
+			column, before, valuesBefore, values = col.Codes, codes, values, col.Values
+			codes = append(make([]int32, 0, len(values)), -1)
+			for j, v := range values[1:] {
+				if j+1 < len(before) && valuesBefore[j+1] == v {
+					codes = append(codes, before[j+1])
+					continue
+				}
+				codes = append(codes, -2) // not looked up yet
+			}
+		}
+		id := codes[column[c.at]]
+		if id == -2 {
+			var ok bool
+			if id, ok = index[values[column[c.at]]]; !ok {
+				id = int32(g.groups)
+				index[values[column[c.at]]] = id
+				g.groups++
+			}
+			codes[column[c.at]] = id
+		}
+		g.ids[i] = id
+	}
+	return g
+}

@@ -1,0 +1,172 @@
+package placement
+
+import (
+	"github.com/tmc-sdk/tmc/cluster"
+)
+
+// candidate is a cluster that fits.
+type candidate struct {
+	// worth to the choice that is being made, see choose.
+	worth int64
+	chunk int32 // of screened.chunks
+	at    uint16
+	score uint8 // 0 to 100
+	// current says that work of the request is there and may stay.
+	current bool
+}
+
+// screened is the fleet after filters and scorers, for one request.
+type screened struct {
+	request  *Request
+	demand   demand
+	chunks   []*cluster.Chunk
+	fitting  []candidate // in the order of names
+	refusals refusals
+	weights  []preferredTerm // of the division
+	// expressions of the engine.
+	expressions *expressions
+}
+
+func (s *screened) state(c *candidate) *cluster.State { return s.chunks[c.chunk].At(int(c.at)) }
+
+// screener runs the plugins of an engine, chunk by chunk.
+type screener struct {
+	*screened
+	filters []Filter
+	scorers []weighted
+	// current are the positions of the request's targets in the fleet.
+	current []int
+	// scratch
+	left   cluster.Mask
+	filter int
+	chunk  *cluster.Chunk
+	scores []int64
+	sums   []int64
+	weight int64 // of all scorers
+}
+
+// screen runs filters and scorers over the fleet, in the order of names.
+func (e *Engine) screen(r *Request, fleet *cluster.Snapshot) *screened {
+	s := &screener{screened: &screened{request: r, demand: demandOf(r), expressions: e.expressions}}
+	s.filters, s.scorers = e.forRequest(r, fleet)
+	s.refusals.filters = s.filters
+	buffer := make([]int64, 2*cluster.ChunkSize)
+	s.scores, s.sums = buffer[:cluster.ChunkSize], buffer[cluster.ChunkSize:]
+	for i := range s.scorers {
+		s.weight += s.scorers[i].weight
+	}
+	for i := range r.Current { // sorted by name, so positions are sorted too
+		if at, ok := fleet.Index(r.Current[i].Cluster); ok && !r.Current[i].Leaving {
+			s.current = append(s.current, at)
+		}
+	}
+	masks := s.screenAll(fleet)
+	fitting := 0
+	for i := range masks {
+		fitting += masks[i].Count()
+	}
+	s.fitting = make([]candidate, 0, fitting)
+	for i, c := range s.chunks {
+		s.chunk = c
+		s.scoreChunk(int32(i), masks[i])
+	}
+	return s.screened
+}
+
+// screenAll returns the clusters that fit, by chunk.
+func (s *screener) screenAll(fleet *cluster.Snapshot) []cluster.Mask {
+	n := (fleet.Len() + cluster.ChunkSize - 1) / cluster.ChunkSize
+	s.chunks = make([]*cluster.Chunk, 0, n+8)
+	masks := make([]cluster.Mask, 0, n+8)
+	refuse := s.refuse
+	next := 0
+	for start, c := range fleet.Chunks() {
+		s.chunk = c
+		s.left = cluster.FullMask(c.Len())
+		var on cluster.Mask
+		for ; next < len(s.current) && s.current[next] < start+c.Len(); next++ {
+			on.Set(s.current[next] - start)
+		}
+		stay := s.screenOn(on)
+		s.left = s.left.AndNot(on)
+		for s.filter = 0; s.filter < len(s.filters) && s.left != (cluster.Mask{}); s.filter++ {
+			if f, ok := s.filters[s.filter].(BatchFilter); ok {
+				f.FilterChunk(s.request, c, s.left, refuse)
+			} else {
+				s.screenEach(s.filters[s.filter])
+			}
+		}
+		for i := range stay {
+			s.left[i] |= stay[i]
+		}
+		s.chunks, masks = append(s.chunks, c), append(masks, s.left)
+	}
+	return masks
+}
+
+// refuse is what batch filters call.
+func (s *screener) refuse(code string, clusters cluster.Mask) {
+	clusters = clusters.And(s.left)
+	if clusters == (cluster.Mask{}) {
+		return
+	}
+	s.left = s.left.AndNot(clusters)
+	s.refusals.addMask(s.filter, code, s.chunk, clusters)
+}
+
+func (s *screener) screenEach(f Filter) {
+	for i, ok := s.left.Next(0); ok; i, ok = s.left.Next(i + 1) {
+		if reason := f.Filter(s.request, s.chunk.At(i)); reason != nil {
+			s.left.Clear(i)
+			s.refusals.add(s.filter, reason, s.chunk.At(i))
+		}
+	}
+}
+
+// screenOn returns which clusters with work of the request may keep it.
+func (s *screener) screenOn(on cluster.Mask) cluster.Mask {
+	for i, ok := on.Next(0); ok; i, ok = on.Next(i + 1) {
+		for f := range s.filters {
+			if reason := s.filters[f].Filter(s.request, s.chunk.At(i)); reason != nil {
+				s.refusals.add(f, reason, s.chunk.At(i))
+				on.Clear(i)
+				break
+			}
+		}
+	}
+	return on
+}
+
+// scoreChunk adds the candidates of a chunk.
+func (s *screener) scoreChunk(at int32, fit cluster.Mask) {
+	if fit == (cluster.Mask{}) {
+		return
+	}
+	clear(s.sums)
+	var on cluster.Mask
+	if len(s.current) > 0 {
+		for i, ok := fit.Next(0); ok; i, ok = fit.Next(i + 1) {
+			if s.request.On(s.chunk.At(i).Name) {
+				on.Set(i)
+			}
+		}
+	}
+	for w := range s.scorers {
+		scorer := &s.scorers[w]
+		rest := fit
+		if b, ok := scorer.Scorer.(BatchScorer); ok {
+			rest = on
+			others := fit.AndNot(on)
+			b.ScoreChunk(s.request, s.chunk, others, s.scores[:s.chunk.Len()])
+			for i, ok := others.Next(0); ok; i, ok = others.Next(i + 1) {
+				s.sums[i] += scorer.weight * min(100, max(0, s.scores[i]))
+			}
+		}
+		for i, ok := rest.Next(0); ok; i, ok = rest.Next(i + 1) {
+			s.sums[i] += scorer.weight * min(100, max(0, scorer.Score(s.request, s.chunk.At(i))))
+		}
+	}
+	for i, ok := fit.Next(0); ok; i, ok = fit.Next(i + 1) {
+		s.fitting = append(s.fitting, candidate{chunk: at, at: uint16(i), score: uint8(s.sums[i] / max(1, s.weight)), current: on.Has(i)})
+	}
+}

@@ -1,0 +1,87 @@
+package placement
+
+import (
+	"fmt"
+
+	corev1 "k8s.io/api/core/v1"
+
+	"github.com/tmc-sdk/tmc/cluster"
+	clusterv1alpha1 "github.com/tmc-sdk/tmc/cluster/v1alpha1"
+)
+
+// Taints refuses clusters with taints that the request does not tolerate:
+// NoSchedule for new work, NoExecute for all. As a scorer it prefers clusters
+// without PreferNoSchedule taints. Reasons: Tainted, Evicted.
+type Taints struct{}
+
+var (
+	_ BatchFilter = Taints{}
+	_ BatchScorer = Taints{}
+)
+
+// Name implements Filter and Scorer.
+func (Taints) Name() string { return "Taints" }
+
+// Filter implements Filter.
+func (Taints) Filter(r *Request, c *cluster.State) *Reason {
+	if len(c.Taints) == 0 {
+		return nil
+	}
+	on := r.On(c.Name)
+	taint := untolerated(r, c, on)
+	if taint == nil {
+		return nil
+	}
+	code := "Tainted"
+	if on {
+		code = "Evicted"
+	}
+	return &Reason{code, fmt.Sprintf("the cluster has the taint %s=%s:%s, which spec.tolerations does not tolerate", taint.Key, taint.Value, taint.Effect)}
+}
+
+// untolerated returns the first taint that refuses a cluster, which has work of
+// the request on it or not.
+func untolerated(r *Request, c *cluster.State, on bool) *clusterv1alpha1.Taint {
+	for i := range c.Taints {
+		taint := &c.Taints[i]
+		switch {
+		case taint.Effect == corev1.TaintEffectPreferNoSchedule:
+		case taint.Effect == corev1.TaintEffectNoSchedule && on:
+		case !tolerated(r, taint):
+			return taint
+		}
+	}
+	return nil
+}
+
+// FilterChunk implements BatchFilter.
+func (Taints) FilterChunk(r *Request, c *cluster.Chunk, clusters cluster.Mask, refuse func(string, cluster.Mask)) {
+	refused := clusters.And(c.Facts().Tainted)
+	for i, ok := refused.Next(0); ok; i, ok = refused.Next(i + 1) {
+		if untolerated(r, c.At(i), false) == nil {
+			refused.Clear(i)
+		}
+	}
+	refuse("Tainted", refused)
+}
+
+// Score implements Scorer.
+func (Taints) Score(r *Request, c *cluster.State) int64 {
+	for i := range c.Taints {
+		if c.Taints[i].Effect == corev1.TaintEffectPreferNoSchedule && !tolerated(r, &c.Taints[i]) {
+			return 0
+		}
+	}
+	return 100
+}
+
+// ScoreChunk implements BatchScorer.
+func (t Taints) ScoreChunk(r *Request, c *cluster.Chunk, clusters cluster.Mask, scores []int64) {
+	tainted := &c.Facts().Tainted
+	for i, ok := clusters.Next(0); ok; i, ok = clusters.Next(i + 1) {
+		scores[i] = 100
+		if tainted.Has(i) {
+			scores[i] = t.Score(r, c.At(i))
+		}
+	}
+}
