@@ -166,7 +166,7 @@ func BenchmarkThroughput(b *testing.B) {
 			if n := w.upstream.n.Load(); n < 2*objects {
 				return fmt.Errorf("%d writes upstream", n)
 			}
-			return queueEmpty("tmc-sync")
+			return w.queueEmpty()
 		})
 		took := time.Since(began)
 		b.ReportMetric(objects/took.Seconds(), "objects/s")

@@ -302,37 +302,52 @@ func TestARestartOverAThousandObjectsWritesNothing(t *testing.T) {
 	sentinel := deployment("sentinel", 1)
 	require.NoError(t, w.tenant(0).Create(t.Context(), sentinel.DeepCopy()))
 	w.waitOriginal(0, sentinel, condition("Synced", "True", "Synced"))
-	eventually(t, "the queue is empty", func() error { return queueEmpty("tmc-sync") })
+	eventually(t, "the queue is empty", w.queueEmpty)
 	t.Logf("settled after %s", time.Since(began))
 	require.EqualValues(t, 2, w.upstream.n.Load(), "only the sentinel's:\n%s", &w.upstream)
 	require.EqualValues(t, 1, w.physical.n.Load(), "only the sentinel's:\n%s", &w.physical)
 }
 
-// queueEmpty says whether a controller's queue is empty and nobody works on it,
-// twice in a row.
-func queueEmpty(name string) error {
+// queueEmpty says whether the queue of the loop that started last is empty and
+// nobody works on it, some times in a row.
+func (w *world) queueEmpty() error {
 	for range 5 {
-		families, err := metrics.Registry.Gather()
-		if err != nil {
-			return err
-		}
-		for _, f := range families {
-			switch f.GetName() {
-			case "workqueue_depth", "workqueue_unfinished_work_seconds", "controller_runtime_active_workers":
-			default:
-				continue
-			}
-			for _, m := range f.GetMetric() {
-				for _, l := range m.GetLabel() {
-					if (l.GetName() == "name" || l.GetName() == "controller") && l.GetValue() == name && m.GetGauge().GetValue() > 0 {
-						return fmt.Errorf("%s is %v", f.GetName(), m.GetGauge().GetValue())
-					}
-				}
+		for series, value := range queueGauges(w.t) {
+			if value > w.idle[series] {
+				return fmt.Errorf("%s is %v, and was %v before the loop started", series, value, w.idle[series])
 			}
 		}
 		time.Sleep(100 * time.Millisecond)
 	}
 	return nil
+}
+
+// queueGauges returns what tells work from rest, by name and labels. The gauges
+// are the process's: a loop that was stopped with a full queue leaves them as
+// they were, so one reading means nothing without one from before the start.
+func queueGauges(tb testing.TB) map[string]float64 {
+	tb.Helper()
+	families, err := metrics.Registry.Gather()
+	require.NoError(tb, err)
+	gauges := map[string]float64{}
+	for _, f := range families {
+		switch f.GetName() {
+		case "workqueue_depth", "controller_runtime_active_workers":
+		default:
+			continue
+		}
+		for _, m := range f.GetMetric() {
+			series, ours := f.GetName(), false
+			for _, l := range m.GetLabel() {
+				series += fmt.Sprintf(",%s=%s", l.GetName(), l.GetValue())
+				ours = ours || (l.GetName() == "name" || l.GetName() == "controller") && l.GetValue() == "tmc-sync"
+			}
+			if ours {
+				gauges[series] = m.GetGauge().GetValue()
+			}
+		}
+	}
+	return gauges
 }
 
 // Law 8: what a lost cluster holds is tried again later and later, not all the

@@ -135,6 +135,8 @@ type world struct {
 	// upstreamWrap, if set, stands between the next loop and kcp.
 	upstreamWrap func(http.RoundTripper) http.RoundTripper
 	loop         *loop
+	// idle is what the queue's gauges said before the loop was started.
+	idle map[string]float64
 }
 
 // loop is a running controller.
@@ -277,6 +279,7 @@ func (w *world) start(opts ...syncer.Option) *loop {
 	}, opts...)
 	l, err := syncer.New(mgr, w.fleet, pipeline, opts...)
 	require.NoError(w.t, err)
+	w.idle = queueGauges(w.t)
 	ctx, cancel := context.WithCancel(context.Background())
 	w.loop = &loop{Loop: l, stop: cancel, done: make(chan struct{})}
 	go func(done chan struct{}) {
