@@ -3,13 +3,11 @@ package syncer_test
 import (
 	"context"
 	"fmt"
-	"runtime"
 	"slices"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
-	"golang.org/x/sync/errgroup"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
@@ -17,7 +15,6 @@ import (
 	"k8s.io/apimachinery/pkg/watch"
 	"k8s.io/client-go/dynamic"
 	"k8s.io/client-go/rest"
-	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	syncer "github.com/tmc-sdk/tmc/sync"
 )
@@ -143,61 +140,6 @@ func relay(ctx context.Context, seen <-chan *unstructured.Unstructured, write fu
 			write(u)
 		}
 	}
-}
-
-// BenchmarkThroughput syncs 1,000 small objects of 20 workspaces to 3 clusters
-// and compares the rate with that of bare concurrent server-side apply of as
-// many objects to the same clusters. It states the writes per object on each
-// side, and the heap per synced object. Run it with -benchtime=1x.
-func BenchmarkThroughput(b *testing.B) {
-	const objects, tenants = 1000, 20
-	w := newWorld(b, tenants)
-	for i := range w.tenants {
-		w.decide(i, target(servers.clusters[i%3].Name(), 1))
-		parallel(b, 8, objects/tenants, func(n int) error {
-			return w.tenant(i).Create(b.Context(), deployment(fmt.Sprintf("web-%d", n), 1))
-		})
-	}
-	empty := heap()
-	for range b.N {
-		began := time.Now()
-		w.start()
-		eventually(b, "every object is synced", func() error {
-			if n := w.upstream.n.Load(); n < 2*objects {
-				return fmt.Errorf("%d writes upstream", n)
-			}
-			return w.queueEmpty()
-		})
-		took := time.Since(began)
-		b.ReportMetric(objects/took.Seconds(), "objects/s")
-		b.ReportMetric(float64(w.upstream.n.Load())/objects, "writes-up/object")
-		b.ReportMetric(float64(w.physical.n.Load())/objects, "writes-down/object")
-		b.ReportMetric(float64(heap()-empty)/objects, "heap-B/object")
-
-		began = time.Now()
-		var group errgroup.Group
-		group.SetLimit(24)
-		for i := range objects {
-			c := servers.clusters[i%3]
-			cl := w.cluster(c.Name())
-			group.Go(func() error {
-				u := deployment(fmt.Sprintf("raw-%d", i), 1)
-				return cl.Apply(b.Context(), client.ApplyConfigurationFromUnstructured(u), client.FieldOwner("raw"), client.ForceOwnership)
-			})
-		}
-		require.NoError(b, group.Wait())
-		raw := time.Since(began)
-		b.ReportMetric(objects/raw.Seconds(), "raw-applies/s")
-		b.ReportMetric(raw.Seconds()/took.Seconds(), "ratio")
-	}
-}
-
-func heap() int64 {
-	runtime.GC()
-	runtime.GC()
-	var m runtime.MemStats
-	runtime.ReadMemStats(&m)
-	return int64(m.HeapAlloc)
 }
 
 func dynamicFor(b *testing.B, cfg *rest.Config) dynamic.Interface {

@@ -27,6 +27,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/manager"
 	metricsserver "sigs.k8s.io/controller-runtime/pkg/metrics/server"
 	mcmanager "sigs.k8s.io/multicluster-runtime/pkg/manager"
+	"sigs.k8s.io/multicluster-runtime/pkg/multicluster"
 
 	kcpapisv1alpha1 "github.com/kcp-dev/sdk/apis/apis/v1alpha1"
 	kcpapisv1alpha2 "github.com/kcp-dev/sdk/apis/apis/v1alpha2"
@@ -135,6 +136,8 @@ type world struct {
 	// upstreamWrap, if set, stands between the next loop and kcp.
 	upstreamWrap func(http.RoundTripper) http.RoundTripper
 	loop         *loop
+	// provider of the loop that was started last.
+	provider multicluster.Provider
 	// idle is what the queue's gauges said before the loop was started.
 	idle map[string]float64
 }
@@ -272,6 +275,7 @@ func (w *world) start(opts ...syncer.Option) *loop {
 		Metrics: metricsserver.Options{BindAddress: "0"}, Logger: logger,
 	})
 	require.NoError(w.t, err)
+	w.provider = provider
 	pipeline, err := transform.NewPipeline(w.id)
 	require.NoError(w.t, err)
 	opts = append([]syncer.Option{
