@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -58,7 +57,7 @@ func (l *lane) apply(ctx context.Context, key Key, original *unstructured.Unstru
 	if ctx.Err() != nil && errors.Is(err, context.Canceled) {
 		return false
 	}
-	o := outcome{digest: todo.digest, at: time.Now()}
+	o := outcome{digest: todo.digest, at: l.loop.world.now()}
 	if todo.copied != nil {
 		o.replaced = todo.copied.GetResourceVersion()
 	}
@@ -84,7 +83,7 @@ func (l *lane) applyCopy(ctx context.Context, key Key, original *unstructured.Un
 	if todo.copied != nil {
 		return l.write(ctx, todo.rendered, onlyIf{uid: todo.copied.GetUID()})
 	}
-	l.making.RLock()
+	l.loop.world.lock(readLocker{&l.making})
 	defer l.making.RUnlock()
 	if key.Namespace != "" {
 		if err := l.ensureNamespace(ctx, key); err != nil {

@@ -212,7 +212,7 @@ func (l *Loop) released(s *tmccluster.State) (bool, time.Duration) {
 	if l.opts.lostAfter < 0 || s.Reachable || s.UnreachableSince.IsZero() {
 		return false, 0
 	}
-	left := l.opts.lostAfter - time.Since(s.UnreachableSince)
+	left := l.opts.lostAfter - l.world.now().Sub(s.UnreachableSince)
 	return left <= 0, max(0, left)
 }
 
@@ -227,7 +227,7 @@ func (l *Loop) tellReleased(ctx context.Context, key Key, original *unstructured
 	l.tell(ctx, key, original, &RefusalError{Reason: ReasonReleased, Cluster: cluster, Message: "deletion no longer waits for cluster " + cluster + ": " + why + "; a copy may remain there and is retired should the cluster return"})
 }
 
-// everNamed returns the clusters that the original's decision names, leaving
+// everNamed returns, sorted, the clusters that the original's decision names, leaving
 // ones too; nil where there is no decision to read any more.
 func (l *Loop) everNamed(ctx context.Context, key Key, original *unstructured.Unstructured) ([]string, error) {
 	where, err := l.place(ctx, key, original)
@@ -241,5 +241,6 @@ func (l *Loop) everNamed(ctx context.Context, key Key, original *unstructured.Un
 	for name := range where.targets {
 		names = append(names, name)
 	}
+	slices.Sort(names)
 	return names, nil
 }

@@ -84,7 +84,7 @@ func (l *Loop) intendCopy(ctx context.Context, lane *lane, key Key, original *un
 		return intent{copied: copied, refusal: refusal}
 	}
 	todo := intent{action: apply, rendered: rendered, copied: copied, digest: digestOf(rendered)}
-	if lane.outcome(key).underWay(todo.digest, copied) {
+	if lane.outcome(key).underWay(todo.digest, copied, l.world.now()) {
 		return intent{copied: copied, awaited: true}
 	}
 	if copied == nil {
@@ -203,8 +203,8 @@ func (l *Loop) anyLeft(ctx context.Context, key Key, where *assignment) bool {
 
 // underWay says whether a rendering was written and the cache still shows what
 // was there before.
-func (o outcome) underWay(digest string, copied *unstructured.Unstructured) bool {
-	if o.refusal != nil || o.digest != digest || time.Since(o.at) >= requestTimeout {
+func (o outcome) underWay(digest string, copied *unstructured.Unstructured, now time.Time) bool {
+	if o.refusal != nil || o.digest != digest || now.Sub(o.at) >= requestTimeout {
 		return false
 	}
 	if copied == nil {

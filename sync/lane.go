@@ -3,7 +3,6 @@ package syncer
 import (
 	"context"
 	"errors"
-	"fmt"
 	"sync"
 	"time"
 
@@ -13,13 +12,10 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/types"
-	"k8s.io/client-go/discovery"
-	"k8s.io/client-go/rest"
 	toolscache "k8s.io/client-go/tools/cache"
 	"k8s.io/client-go/util/workqueue"
 	"sigs.k8s.io/controller-runtime/pkg/cache"
 	"sigs.k8s.io/controller-runtime/pkg/client"
-	"sigs.k8s.io/controller-runtime/pkg/client/apiutil"
 	"sigs.k8s.io/multicluster-runtime/pkg/multicluster"
 
 	tmccluster "github.com/tmc-sdk/tmc/cluster"
@@ -37,12 +33,10 @@ type lane struct {
 	loop   *Loop
 	logger logr.Logger
 
-	live      client.Client // never from a cache
-	cached    cache.Cache   // only what bears our marks
-	discovery discovery.DiscoveryInterface
-	queue     workqueue.TypedRateLimitingInterface[errand]
-	stop      context.CancelFunc
-	done      <-chan struct{} // closed when the connection is no longer good
+	wires
+	queue workqueue.TypedRateLimitingInterface[errand]
+	stop  context.CancelFunc
+	done  <-chan struct{} // closed when the connection is no longer good
 
 	making sync.RWMutex // held to read while a copy is made, to write while a namespace is deleted
 
@@ -95,38 +89,14 @@ const (
 const requestTimeout = 15 * time.Second
 
 func newLane(loop *Loop, conn *tmccluster.Connection, logger logr.Logger) (*lane, error) {
-	cfg := rest.CopyConfig(conn.Config)
-	cfg.QPS = -1 // the cluster's own priority and fairness is the better judge
-	live := rest.CopyConfig(cfg)
-	live.Timeout = requestTimeout
-	httpClient, err := rest.HTTPClientFor(live)
+	w, err := loop.world.connect(loop, conn)
 	if err != nil {
-		return nil, fmt.Errorf("build client of cluster %s: %w", conn.Name, err)
-	}
-	mapper, err := apiutil.NewDynamicRESTMapper(live, httpClient)
-	if err != nil {
-		return nil, fmt.Errorf("build mapper of cluster %s: %w", conn.Name, err)
+		return nil, err
 	}
 	l := &lane{
 		name: conn.Name, uid: conn.UID, loop: loop, logger: logger.WithValues("physicalCluster", conn.Name), done: conn.Done(),
-		queue: workqueue.NewTypedRateLimitingQueue(
-			workqueue.NewTypedItemExponentialFailureRateLimiter[errand](100*time.Millisecond, time.Minute)),
+		wires: *w, queue: loop.world.queue(),
 		kinds: map[schema.GroupVersionKind]knowledge{}, outcomes: map[Key]outcome{}, made: map[string]time.Time{},
-	}
-	if l.live, err = client.New(live, client.Options{HTTPClient: httpClient, Mapper: mapper}); err != nil {
-		return nil, fmt.Errorf("build client of cluster %s: %w", conn.Name, err)
-	}
-	if l.discovery, err = discovery.NewDiscoveryClientForConfigAndClient(live, httpClient); err != nil {
-		return nil, fmt.Errorf("build discovery client of cluster %s: %w", conn.Name, err)
-	}
-	if l.cached, err = cache.New(cfg, cache.Options{
-		Mapper:                       mapper,
-		DefaultLabelSelector:         transform.SelectorFor(loop.installation),
-		DefaultTransform:             l.strip,
-		DefaultUnsafeDisableDeepCopy: new(true),
-		ReaderFailOnMissingInformer:  true,
-	}); err != nil {
-		return nil, fmt.Errorf("build cache of cluster %s: %w", conn.Name, err)
 	}
 	return l, nil
 }
@@ -134,33 +104,34 @@ func newLane(loop *Loop, conn *tmccluster.Connection, logger logr.Logger) (*lane
 // start runs the lane until ctx ends.
 func (l *lane) start(ctx context.Context) {
 	ctx, l.stop = context.WithCancel(ctx)
+	world := l.loop.world
 	for _, kind := range append(l.loop.kinds(), namespaceKind) {
-		go l.follow(ctx, kind)
+		world.spawn(func() { l.follow(ctx, kind) })
 	}
-	go func() {
+	world.spawn(func() {
 		if err := l.cached.Start(ctx); err != nil {
 			l.logger.Error(err, "Cache stopped")
 		}
-	}()
+	})
 	for range l.loop.opts.lanes {
-		go l.work(ctx)
+		world.spawn(func() { l.work(ctx) })
 	}
-	go func() {
-		<-ctx.Done()
+	world.spawn(func() {
+		world.await(ctx, nil)
 		l.queue.ShutDown()
-	}()
+	})
 }
 
 // strip drops from what is cached the field ownership of others, which is most
 // of its size.
-func (l *lane) strip(obj any) (any, error) {
+func (l *Loop) strip(obj any) (any, error) {
 	u, ok := obj.(*unstructured.Unstructured)
 	if !ok {
 		return obj, nil
 	}
 	var ours []metav1.ManagedFieldsEntry
 	for _, entry := range u.GetManagedFields() {
-		if entry.Manager == l.loop.manager {
+		if entry.Manager == l.manager {
 			ours = append(ours, entry)
 		}
 	}
@@ -180,7 +151,7 @@ func (l *lane) follow(ctx context.Context, kind schema.GroupVersionKind) {
 			l.know(kind, absent)
 			l.loop.laneReady(ctx, l, kind)
 		}
-		if !sleep(ctx, wait) {
+		if !l.loop.world.sleep(ctx, wait) {
 			return
 		}
 		informer, err = l.cached.GetInformer(ctx, obj, cache.BlockUntilSynced(false))
@@ -191,7 +162,7 @@ func (l *lane) follow(ctx context.Context, kind schema.GroupVersionKind) {
 			return
 		}
 	}
-	if !toolscache.WaitForCacheSync(ctx.Done(), informer.HasSynced) {
+	if !l.loop.world.await(ctx, informer.HasSynced) {
 		return
 	}
 	l.know(kind, complete)
@@ -338,16 +309,4 @@ func (l *lane) run(ctx context.Context, e errand) {
 
 func keyOf(kind schema.GroupVersionKind, o transform.Origin) Key {
 	return Key{Kind: kind, Workspace: multicluster.ClusterName(o.LogicalCluster), Namespace: o.Namespace, Name: o.Name}
-}
-
-// sleep pauses; it returns false when ctx ended.
-func sleep(ctx context.Context, d time.Duration) bool {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-ctx.Done():
-		return false
-	case <-timer.C:
-		return true
-	}
 }

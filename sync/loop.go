@@ -53,7 +53,8 @@ type Loop struct {
 	finalizer    string
 	metrics      *metrics
 
-	watcher    *workspaces.Watcher
+	world      surroundings
+	watcher    originals
 	decisions  *decisions
 	controller controller.TypedController[Key]
 	started    chan struct{}
@@ -79,35 +80,15 @@ func New(mgr mcmanager.Manager, fleet Fleet, pipeline *transform.Pipeline, opts 
 	if fleet == nil || pipeline == nil {
 		return nil, errors.New("syncer: fleet and pipeline are needed")
 	}
-	o := defaults()
-	for _, opt := range opts {
-		opt(&o)
-	}
-	if err := o.validate(); err != nil {
-		return nil, err
-	}
-	l := &Loop{
-		fleet: fleet, provider: mgr.GetProvider(), pipeline: pipeline, rules: o.rules, opts: o,
-		installation: pipeline.Installation(),
-		manager:      "tmc-" + pipeline.Installation(),
-		finalizer:    "tmc-sdk.dev/copies-" + pipeline.Installation(),
-		decisions:    newDecisions(),
-		started:      make(chan struct{}),
-		logger:       mgr.GetLogger().WithName("sync"),
-		lanes:        map[string]*lane{}, records: map[Key]*record{},
-	}
-	if l.rules == nil {
-		l.rules = transform.NewStatusRules()
-	}
-	var err error
-	if l.metrics, err = newMetrics(o.registerer); err != nil {
+	l, err := newLoop(mgr.GetProvider(), fleet, pipeline, mgr.GetLogger().WithName("sync"), opts)
+	if err != nil {
 		return nil, err
 	}
 	watched := append(l.kinds(), placementKind, clusterPlacementKind)
 	l.watcher = workspaces.NewWatcher(l.provider, watched, l.handle)
 	l.controller, err = controller.NewTypedUnmanaged("tmc-sync", controller.TypedOptions[Key]{
 		Reconciler:              l,
-		MaxConcurrentReconciles: o.workers,
+		MaxConcurrentReconciles: l.opts.workers,
 		SkipNameValidation:      new(true),
 		Logger:                  l.logger,
 		LogConstructor:          l.logFor,
@@ -126,6 +107,36 @@ func New(mgr mcmanager.Manager, fleet Fleet, pipeline *transform.Pipeline, opts 
 	}
 	if err := mgr.Add(l); err != nil {
 		return nil, fmt.Errorf("syncer: add to manager: %w", err)
+	}
+	return l, nil
+}
+
+// newLoop returns a loop that nothing drives yet.
+func newLoop(provider multicluster.Provider, fleet Fleet, pipeline *transform.Pipeline, logger logr.Logger, opts []Option) (*Loop, error) {
+	o := defaults()
+	for _, opt := range opts {
+		opt(&o)
+	}
+	if err := o.validate(); err != nil {
+		return nil, err
+	}
+	l := &Loop{
+		fleet: fleet, provider: provider, pipeline: pipeline, rules: o.rules, opts: o,
+		world:        realSurroundings(),
+		installation: pipeline.Installation(),
+		manager:      "tmc-" + pipeline.Installation(),
+		finalizer:    "tmc-sdk.dev/copies-" + pipeline.Installation(),
+		decisions:    newDecisions(),
+		started:      make(chan struct{}),
+		logger:       logger,
+		lanes:        map[string]*lane{}, records: map[Key]*record{},
+	}
+	if l.rules == nil {
+		l.rules = transform.NewStatusRules()
+	}
+	var err error
+	if l.metrics, err = newMetrics(o.registerer); err != nil {
+		return nil, err
 	}
 	return l, nil
 }

@@ -4,13 +4,11 @@ import (
 	"context"
 	"fmt"
 	"slices"
-	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
-	"k8s.io/client-go/discovery"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/client/apiutil"
 	"sigs.k8s.io/multicluster-runtime/pkg/multicluster"
@@ -30,14 +28,14 @@ func (l *lane) ensureNamespace(ctx context.Context, key Key) error {
 			return nil
 		}
 	}
-	l.naming.Lock()
+	l.loop.world.lock(&l.naming)
 	defer l.naming.Unlock()
-	if time.Since(l.made[rendered.GetName()]) < requestTimeout {
+	if l.loop.world.now().Sub(l.made[rendered.GetName()]) < requestTimeout {
 		return nil // the cache does not show it yet
 	}
 	_, err := l.write(ctx, rendered, onlyIf{absent: true})
 	if err == nil {
-		l.made[rendered.GetName()] = time.Now()
+		l.made[rendered.GetName()] = l.loop.world.now()
 	}
 	if !apierrors.IsConflict(err) {
 		return err
@@ -108,14 +106,14 @@ func (l *lane) tidy(ctx context.Context, ns namespaceKey) (again bool) {
 		return true
 	}
 	// No copy is made while it is looked at for the last time and deleted.
-	l.making.Lock()
+	l.loop.world.lock(&l.making)
 	defer l.making.Unlock()
 	if needed, err := l.namespaceNeeded(ctx, l.live, name); needed || err != nil {
 		return err != nil
 	}
 	uid := there.GetUID()
 	err = l.live.Delete(ctx, there, client.Preconditions{UID: &uid})
-	l.naming.Lock()
+	l.loop.world.lock(&l.naming)
 	delete(l.made, name)
 	l.naming.Unlock()
 	return client.IgnoreNotFound(err) != nil
@@ -149,7 +147,7 @@ func (l *lane) namespaceNeeded(ctx context.Context, reader client.Reader, name s
 // puts into every namespace. All kinds that the cluster serves are looked at:
 // what an operator or a person made there must survive.
 func (l *lane) isEmpty(ctx context.Context, namespace string) (bool, error) {
-	lists, err := discovery.ServerPreferredNamespacedResources(l.discovery)
+	lists, err := l.discovery.ServerPreferredNamespacedResources()
 	if err != nil {
 		return false, fmt.Errorf("list the kinds of the cluster: %w", err)
 	}

@@ -8,7 +8,6 @@ import (
 	"reflect"
 	"slices"
 	"strings"
-	"time"
 
 	jsonpatch "github.com/evanphx/json-patch/v5"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -99,7 +98,7 @@ func (l *Loop) report(ctx context.Context, key Key, original *unstructured.Unstr
 	if r.replaced == original.GetResourceVersion() {
 		return reconcile.Result{}, nil // the cache shows what was before our last write
 	}
-	if wait := l.opts.reportEvery - time.Since(r.reported); wait > 0 {
+	if wait := l.opts.reportEvery - l.world.now().Sub(r.reported); wait > 0 {
 		return reconcile.Result{RequeueAfter: wait}, nil
 	}
 	err = l.writeStatus(ctx, key, original, current, status)
@@ -112,7 +111,7 @@ func (l *Loop) report(ctx context.Context, key Key, original *unstructured.Unstr
 		return reconcile.Result{}, fmt.Errorf("write status: %w", err)
 	}
 	r = l.record(key, original.GetUID())
-	r.replaced, r.reported = original.GetResourceVersion(), time.Now()
+	r.replaced, r.reported = original.GetResourceVersion(), l.world.now()
 	l.remember(key, r)
 	l.tellRefusals(ctx, key, original, seen)
 	return reconcile.Result{}, nil
@@ -135,7 +134,7 @@ func (l *Loop) statusOf(original *unstructured.Unstructured, current map[string]
 	if status == nil {
 		status = map[string]any{}
 	}
-	now := metav1.Now()
+	now := metav1.NewTime(l.world.now())
 	synced, healthy := syncedCondition(seen), healthyCondition(seen)
 	for _, c := range []metav1.Condition{synced, healthy} {
 		transform.SetCondition(status, current, c, now)
