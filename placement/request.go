@@ -25,6 +25,53 @@ type Request struct {
 	Current []v1alpha1.Target
 	// Now is the time to reckon tolerations and ages by.
 	Now time.Time
+
+	// Labels of the Placement, by which affinity of others selects it.
+	Labels map[string]string
+	// Neighbours are the other Placements that affinity looks at: those of the
+	// workspace that are placed.
+	Neighbours []Neighbour
+	// Reserved is what counts as used by cluster, though the cluster does not
+	// report it yet: see Reservations. It includes what the request's own work
+	// has reserved.
+	Reserved map[string]cluster.Resources
+	// Evicted are the clusters that the work was made to leave and does not
+	// return to for a while.
+	Evicted []Eviction
+	// Scores from outside, each by cluster. Leave out what is too old.
+	Scores []ExternalScores
+	// Layers says which field of Spec, by its name in JSON, a layer above the
+	// Placement has set; explanations say so.
+	Layers map[string]string
+}
+
+// Neighbour is another Placement of the workspace.
+type Neighbour struct {
+	// Namespace and Name of the Placement.
+	Namespace, Name string
+	// Labels of the Placement.
+	Labels map[string]string
+	// Clusters that its work is on, or is meant to be on.
+	Clusters []string
+	// AntiAffinity has its required terms of anti-affinity: what it keeps
+	// away from, keeps away from it.
+	AntiAffinity []v1alpha1.AffinityTerm
+}
+
+// Eviction is a cluster that work was made to leave.
+type Eviction struct {
+	// Cluster that the work does not return to.
+	Cluster string
+	// Until when; zero for as long as the request says so.
+	Until time.Time
+}
+
+// ExternalScores are scores of clusters that somebody else gives.
+type ExternalScores struct {
+	// Name of who gives them, as spec.scoring.external names it.
+	Name string
+	// Clusters by name, each 0 to 100.
+	Clusters map[string]int64
 }
 
 // Workload is one object that a decision is for.
@@ -35,7 +82,24 @@ type Workload struct {
 	Name string
 	// Replicas that the object asks for; nil for a kind without replicas.
 	Replicas *int32
-	// Requests of one replica.
+	// Requests of one replica, or of the whole workload where Replicas is nil.
+	Requests cluster.Resources
+	// Templates of a workload whose replicas each consist of several kinds of
+	// pods, which land together: what they request adds to Requests.
+	Templates []PodTemplate
+	// Placed is the number of replicas that the current targets hold by now,
+	// where it differs from what the shares of Current sum to: after the
+	// workload was scaled, say. Nil: it does not differ.
+	Placed *int32
+}
+
+// PodTemplate is one of several kinds of pods of a workload.
+type PodTemplate struct {
+	// Name of the template, for messages.
+	Name string
+	// Count of pods of the template in one replica of the workload.
+	Count int64
+	// Requests of one of the pods.
 	Requests cluster.Resources
 }
 

@@ -11,6 +11,9 @@ import (
 //
 // The zero value covers the whole namespace, admits every cluster and places
 // the work on one of them.
+//
+// +kubebuilder:validation:XValidation:rule="!has(self.spread) || !has(self.count) || !has(self.count.max) || self.spread.all(s, !has(s.minGroups) || (has(s.whenUnsatisfiable) && s.whenUnsatisfiable == 'ScheduleAnyway') || s.minGroups <= self.count.max)",message="spread.minGroups must not be greater than count.max: every group needs a cluster"
+// +kubebuilder:validation:XValidation:rule="!has(self.spread) || !has(self.count) || !has(self.count.min) || self.spread.all(s, s.topologyKey != 'cluster' || !has(s.maxGroups) || (has(s.whenUnsatisfiable) && s.whenUnsatisfiable == 'ScheduleAnyway') || s.maxGroups >= self.count.min)",message="spread.maxGroups over clusters must not be less than count.min"
 type PlacementSpec struct {
 	// resources that the placement covers. Empty: everything in the namespace
 	// that is synced and that no more specific placement covers. An object
@@ -38,6 +41,20 @@ type PlacementSpec struct {
 	// +kubebuilder:validation:MaxItems=16
 	Preferred []Preference `json:"preferred,omitempty"`
 
+	// scoring says what makes one cluster better than another. Absent: what
+	// the platform says.
+	// +optional
+	Scoring *Scoring `json:"scoring,omitempty"`
+
+	// affinity draws the work to where that of other Placements is.
+	// +optional
+	Affinity *Affinity `json:"affinity,omitempty"`
+
+	// antiAffinity keeps the work from where that of other Placements is, and
+	// the work of others, once placed, from where this is.
+	// +optional
+	AntiAffinity *Affinity `json:"antiAffinity,omitempty"`
+
 	// count bounds the number of clusters. Absent: exactly one, or what spread
 	// demands.
 	// +optional
@@ -63,6 +80,17 @@ type PlacementSpec struct {
 	// moves says how work leaves a cluster. Absent: make before break.
 	// +optional
 	Moves *MovePolicy `json:"moves,omitempty"`
+
+	// priority among Placements: where not all fit, the higher goes first.
+	// +optional
+	// +kubebuilder:validation:Minimum=-1000000
+	// +kubebuilder:validation:Maximum=1000000
+	Priority int32 `json:"priority,omitempty"`
+
+	// preemptionPolicy: Never (the default), or PreemptLowerPriority to have
+	// others of a lower priority leave where nothing else makes room.
+	// +optional
+	PreemptionPolicy PreemptionPolicy `json:"preemptionPolicy,omitempty"`
 
 	// suspend keeps the decision and the copies as they are.
 	// +optional
@@ -157,6 +185,10 @@ type Requirement struct {
 }
 
 // Toleration tolerates taints, as a Pod's toleration does.
+//
+// +kubebuilder:validation:XValidation:rule="!(has(self.operator) && self.operator == 'Exists') || !has(self.value) || size(self.value) == 0",message="operator Exists takes no value"
+// +kubebuilder:validation:XValidation:rule="(has(self.key) && size(self.key) > 0) || (has(self.operator) && self.operator == 'Exists')",message="a toleration without a key needs operator Exists: it tolerates every taint"
+// +kubebuilder:validation:XValidation:rule="!has(self.tolerationSeconds) || !has(self.effect) || self.effect == 'NoExecute'",message="tolerationSeconds goes with effect NoExecute alone"
 type Toleration struct {
 	// key of the taint; empty with operator Exists tolerates every taint.
 	// +optional
@@ -175,6 +207,7 @@ type Toleration struct {
 	// tolerationSeconds bounds how long a NoExecute taint is tolerated, from
 	// the time it was added. Absent: for ever.
 	// +optional
+	// +kubebuilder:validation:Minimum=0
 	TolerationSeconds *int64 `json:"tolerationSeconds,omitempty"`
 }
 
@@ -221,6 +254,7 @@ type Spread struct {
 	// name of a label or property. Clusters without a value do not fit a hard
 	// spread.
 	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=317
 	TopologyKey string `json:"topologyKey"`
 	// minGroups is the least number of groups. Default 1.
 	// +optional
@@ -264,6 +298,8 @@ const (
 // always sum to the object's replicas.
 //
 // +kubebuilder:validation:XValidation:rule="self.type == 'Weighted' || !has(self.weights)",message="weights go with type Weighted"
+// +kubebuilder:validation:XValidation:rule="self.type != 'Duplicated' || (!has(self.minPerCluster) && !has(self.maxPerCluster))",message="minPerCluster and maxPerCluster bound what is divided: they do not go with type Duplicated"
+// +kubebuilder:validation:XValidation:rule="!has(self.minPerCluster) || !has(self.maxPerCluster) || self.minPerCluster <= self.maxPerCluster",message="minPerCluster must not be greater than maxPerCluster"
 type Division struct {
 	// type of division.
 	Type DivisionType `json:"type"`
