@@ -23,6 +23,11 @@
 // module gives an endpoint up for good when it does not answer at first. A
 // shard that is down delays no other.
 //
+// The lists and watches of caches wait while kcp is down, and go on within a
+// second of its being ready again: they do not back off for up to a minute, as
+// client-go does. Requests of one workspace's client fail at once, as they
+// should.
+//
 // # Considerations
 //
 // A workspace that disengages is unknown, not gone. Nothing here says that an

@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/http"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -23,6 +25,8 @@ import (
 
 	"github.com/kcp-dev/multicluster-provider/pkg/provider"
 	apisv1alpha1 "github.com/kcp-dev/sdk/apis/apis/v1alpha1"
+
+	"github.com/tmc-sdk/tmc/cluster/internal/patient"
 )
 
 // Options of a Provider. The zero value works.
@@ -80,6 +84,9 @@ func NewProvider(cfg *rest.Config, endpointSlice string, opts Options) (*Provide
 	if cfg.QPS == 0 && cfg.RateLimiter == nil {
 		cfg.QPS = -1 // kcp's own priority and fairness is the better judge
 	}
+	// Requests of caches wait for a kcp that is down: with the back-off of
+	// client-go they would come back as much as a minute after it.
+	cfg = patient.Config(cfg, ofCaches)
 	p := &Provider{cfg: cfg, slice: endpointSlice, scheme: scheme, retry: opts.Retry, endpoints: map[string]*endpoint{}}
 	if p.retry <= 0 {
 		p.retry = time.Second
@@ -232,6 +239,13 @@ func (p *Provider) serve(ctx context.Context, e *endpoint, aware multicluster.Aw
 	p.mu.Unlock()
 	logger.Info("Endpoint is served")
 	return inner.Start(ctx, aware)
+}
+
+// ofCaches accepts the requests of caches: those for all workspaces of an
+// endpoint, and those for endpoint slices. A reader of one workspace should
+// rather hear that kcp is down.
+func ofCaches(req *http.Request) bool {
+	return strings.Contains(req.URL.Path, "/clusters/*/") || strings.HasSuffix(req.URL.Path, "/apiexportendpointslices")
 }
 
 // sleep pauses; it returns false when ctx ended.
