@@ -136,10 +136,12 @@ func TestFleetBecomesReady(t *testing.T) {
 		ctx, cancel := context.WithTimeout(t.Context(), 500*time.Millisecond)
 		defer cancel()
 		require.False(t, f.WaitForSync(ctx), "capacity has not been read")
+		require.ErrorIs(t, f.Ready(nil), errFleetNotSynced)
 		require.Equal(t, ReasonReading, lookup(t, f, "a").Reason)
 		require.Equal(t, ReasonConnecting, lookup(t, f, "c").Reason)
 
 		require.True(t, f.WaitForSync(t.Context()))
+		require.NoError(t, f.Ready(nil))
 		got := lookup(t, f, "a")
 		want := &State{
 			Name: "a", UID: "uid-a", Ready: true, Reachable: true, Version: "v1.36.3",

@@ -48,6 +48,7 @@ type Provider struct {
 
 	mu        sync.RWMutex
 	endpoints map[string]*endpoint
+	followed  bool // the slice has been read
 	indexes   []index
 }
 
@@ -184,6 +185,7 @@ func (p *Provider) Start(ctx context.Context, aware multicluster.Aware) error {
 func (p *Provider) follow(ctx context.Context, urls []string, aware multicluster.Aware, wg *sync.WaitGroup) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	p.followed = true
 	for url, e := range p.endpoints {
 		if !slices.Contains(urls, url) {
 			e.cancel()

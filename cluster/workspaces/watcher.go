@@ -54,6 +54,8 @@ type Watcher struct {
 	mu     sync.Mutex
 	feeds  map[feedKey]*feed
 	synced map[syncKey]struct{}
+	// inSight counts the engagements of each workspace that have not ended.
+	inSight map[multicluster.ClusterName]int
 }
 
 // feedKey is one informer: shared is nil where a workspace has its own.
@@ -87,17 +89,27 @@ var _ multicluster.Aware = (*Watcher)(nil)
 func NewWatcher(provider multicluster.Provider, kinds []schema.GroupVersionKind, handle func(Event)) *Watcher {
 	return &Watcher{
 		provider: provider, kinds: kinds, handle: handle,
-		feeds: map[feedKey]*feed{}, synced: map[syncKey]struct{}{},
+		feeds: map[feedKey]*feed{}, synced: map[syncKey]struct{}{}, inSight: map[multicluster.ClusterName]int{},
 	}
 }
 
 // Engage begins to follow a workspace, until ctx ends. It does not block; a
 // kind that the workspace does not serve yet is tried again.
 func (w *Watcher) Engage(ctx context.Context, name multicluster.ClusterName, cl crcluster.Cluster) error {
+	w.count(name, 1)
+	context.AfterFunc(ctx, func() { w.count(name, -1) })
 	for _, kind := range w.kinds {
 		go w.follow(ctx, name, cl, kind)
 	}
 	return nil
+}
+
+func (w *Watcher) count(name multicluster.ClusterName, by int) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.inSight[name] += by; w.inSight[name] == 0 {
+		delete(w.inSight, name)
+	}
 }
 
 // Synced says whether all objects of a kind in a workspace have been seen.
