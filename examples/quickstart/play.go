@@ -58,6 +58,7 @@ func (p *play) admit() (err error) {
 	if p.sites, err = siteClients(p.servers); err != nil {
 		return err
 	}
+	began := time.Now()
 	for _, t := range []struct {
 		name     string
 		replicas int32
@@ -71,6 +72,7 @@ func (p *play) admit() (err error) {
 			return err
 		}
 		p.tenants = append(p.tenants, made)
+		fmt.Printf("  %4.1fs  %s has bound the export\n", time.Since(began).Seconds(), t.name)
 	}
 	t := &table{out: os.Stdout, began: time.Now(), sites: p.sites, tenants: p.tenants, last: map[string]string{}}
 	t.head()
