@@ -27,10 +27,14 @@ type BudgetOptions struct {
 	// time. Default: half a minute's worth, at least one.
 	Burst int
 	// MaxLostShare of the fleet, above 0 to 1. When at least three clusters
-	// and this share of the fleet seem lost, or all of it, nothing is moved
-	// off lost clusters. Default 0.55, as the node lifecycle controller has
-	// it; 1 or more leaves only the case that all are lost.
+	// and this share of the fleet seem lost, or all of it, nothing moves but
+	// what the owners of Placements ask for. Default 0.55, as the node
+	// lifecycle controller has it; 1 or more leaves only the case that all are
+	// lost.
 	MaxLostShare float64
+	// Start of the count: buckets are empty then. Default: when the
+	// controller begins to decide.
+	Start time.Time
 }
 
 const (
@@ -39,46 +43,65 @@ const (
 	outageRetry         = 10 * time.Second
 	maxRetry            = 30 * time.Second
 	// maxBuckets is the number of workspaces from which on full buckets are
-	// forgotten; a new one is full too.
+	// forgotten; a new one is as full as its age allows.
 	maxBuckets = 1024
 )
 
 // Budget is a Limiter of token buckets, with protection against partial
 // outages. Moves that the owner of a Placement asked for count for the
-// workspace alone. The state is in memory: a restart fills the buckets.
+// workspace alone.
+//
+// The state is in memory, and the buckets are empty when the controller begins
+// to decide: whatever moved before a restart, or under another leader, no more
+// moves in any time than the rates and one burst allow.
 type Budget struct {
 	opts BudgetOptions
 
 	mu         sync.Mutex
+	start      time.Time
 	global     *rate.Limiter
 	workspaces map[string]*rate.Limiter
 	regions    map[string]*rate.Limiter
 	// refused remembers who waits, to spread the retries.
 	refused map[Key]time.Time
+	// looked is the fleet that was last looked at for an outage, and lost
+	// whether it was one.
+	looked *cluster.Snapshot
+	lost   bool
 }
 
-var _ Limiter = (*Budget)(nil)
+var _ LimiterStarter = (*Budget)(nil)
 
-// NewBudget returns a budget with full buckets.
+// NewBudget returns a budget.
 func NewBudget(opts BudgetOptions) *Budget {
 	if opts.MaxLostShare <= 0 {
 		opts.MaxLostShare = defaultMaxLostShare
 	}
-	b := &Budget{opts: opts, workspaces: map[string]*rate.Limiter{}, regions: map[string]*rate.Limiter{}, refused: map[Key]time.Time{}}
-	b.global = b.bucket(opts.PerMinute)
-	return b
+	return &Budget{opts: opts, start: opts.Start, workspaces: map[string]*rate.Limiter{}, regions: map[string]*rate.Limiter{}, refused: map[Key]time.Time{}}
 }
 
 // Name implements Limiter.
 func (*Budget) Name() string { return "Budget" }
 
-// Limit implements Limiter.
-func (b *Budget) Limit(_ context.Context, moves *Moves) Verdict {
-	if moves.any(CauseLost) && b.outage(moves.Fleet) {
-		return Verdict{Reason: ReasonPartialOutage, RetryAfter: outageRetry}
-	}
+// Started implements LimiterStarter.
+func (b *Budget) Started(now time.Time) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	if b.start.IsZero() {
+		b.start = now
+	}
+}
+
+// Limit implements Limiter.
+func (b *Budget) Limit(_ context.Context, moves *Moves) Verdict {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.start.IsZero() {
+		b.start = moves.Now
+	}
+	if moves.unasked() && b.outage(moves.Fleet) {
+		return Verdict{Reason: ReasonPartialOutage, RetryAfter: outageRetry}
+	}
 	key := Key{Workspace: moves.Workspace, NamespacedName: moves.Placement}
 	wait := b.take(moves)
 	if wait == 0 {
@@ -93,6 +116,9 @@ func (b *Budget) Limit(_ context.Context, moves *Moves) Verdict {
 // returns how long it takes until there are enough. More moves than a bucket
 // holds take it whole.
 func (b *Budget) take(moves *Moves) time.Duration {
+	if b.global == nil {
+		b.global = b.bucket(b.opts.PerMinute)
+	}
 	need := map[*rate.Limiter]int{}
 	for _, m := range moves.Moves {
 		need[b.named(b.workspaces, string(moves.Workspace), b.opts.PerWorkspace, moves.Now)]++
@@ -105,19 +131,20 @@ func (b *Budget) take(moves *Moves) time.Duration {
 		}
 	}
 	delete(need, nil)
-	taken := make([]*rate.Reservation, 0, len(need))
 	var wait time.Duration
 	for bucket, n := range need {
-		r := bucket.ReserveN(moves.Now, min(n, bucket.Burst()))
-		taken = append(taken, r)
-		wait = max(wait, r.DelayFrom(moves.Now))
-	}
-	if wait > 0 {
-		for _, r := range taken {
-			r.CancelAt(moves.Now)
+		n = min(n, bucket.Burst())
+		if missing := float64(n) - bucket.TokensAt(moves.Now); missing > 1e-9 {
+			wait = max(wait, time.Duration(missing/float64(bucket.Limit())*float64(time.Second)), time.Millisecond)
 		}
 	}
-	return wait
+	if wait > 0 {
+		return wait
+	}
+	for bucket, n := range need {
+		bucket.ReserveN(moves.Now, min(n, bucket.Burst()))
+	}
+	return 0
 }
 
 // retryAfter spreads those who wait, so that they do not all ask for each
@@ -146,6 +173,7 @@ func (b *Budget) named(buckets map[string]*rate.Limiter, name string, perMinute 
 	return bucket
 }
 
+// bucket returns a bucket that was empty at the start of the count.
 func (b *Budget) bucket(perMinute float64) *rate.Limiter {
 	if perMinute <= 0 {
 		return nil
@@ -154,12 +182,18 @@ func (b *Budget) bucket(perMinute float64) *rate.Limiter {
 	if burst <= 0 {
 		burst = max(1, int(perMinute/2))
 	}
-	return rate.NewLimiter(rate.Limit(perMinute/60), burst)
+	bucket := rate.NewLimiter(rate.Limit(perMinute/60), burst)
+	bucket.AllowN(b.start, burst)
+	return bucket
 }
 
 // outage says whether so much of the fleet seems lost that nothing should be
-// moved for it.
+// moved for it: the fault is likelier on our side, and what is left of the
+// fleet could not bear it.
 func (b *Budget) outage(fleet *cluster.Snapshot) bool {
+	if fleet == b.looked {
+		return b.lost
+	}
 	lost := 0
 	for state := range fleet.All() {
 		if isLost(state) {
@@ -167,7 +201,9 @@ func (b *Budget) outage(fleet *cluster.Snapshot) bool {
 		}
 	}
 	all := fleet.Len()
-	return lost > 0 && (lost == all || lost >= minLostClusters && float64(lost)/float64(all) >= b.opts.MaxLostShare)
+	b.looked = fleet
+	b.lost = lost > 0 && (lost == all || lost >= minLostClusters && float64(lost)/float64(all) >= b.opts.MaxLostShare)
+	return b.lost
 }
 
 // isLost says whether a cluster does not answer.
@@ -177,11 +213,7 @@ func isLost(state *cluster.State) bool {
 	})
 }
 
-func (m *Moves) any(cause Cause) bool {
-	for _, move := range m.Moves {
-		if move.Cause == cause {
-			return true
-		}
-	}
-	return false
+// unasked says whether there is a move that the owner did not ask for.
+func (m *Moves) unasked() bool {
+	return slices.ContainsFunc(m.Moves, func(move Move) bool { return move.Cause != CauseRequested })
 }

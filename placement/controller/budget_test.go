@@ -51,7 +51,11 @@ func TestBudgetStopsEvictingInAPartialOutage(t *testing.T) {
 		"all of a hundred":        {reason: "there is nowhere to go", all: 100, lost: 100, cause: CauseLost},
 		"54 of a hundred":         {reason: "below the share", all: 100, lost: 54, cause: CauseLost, want: true},
 		"55 of a hundred":         {reason: "the share itself", all: 100, lost: 55, cause: CauseLost},
-		"a drain in an outage":    {reason: "people asked for it, and the cluster answers", all: 100, lost: 60, cause: CauseDrained, want: true},
+		"a drain in an outage":    {reason: "what is left could not bear it, and it can wait", all: 100, lost: 60, cause: CauseDrained},
+		"a drain without one":     {reason: "a few failures stop no maintenance", all: 100, lost: 10, cause: CauseDrained, want: true},
+		"removals in an outage":   {reason: "whoever removes them may be led astray by the same fault", all: 100, lost: 60, cause: CauseRemoved},
+		"rebalance in an outage":  {reason: "it is never urgent", all: 100, lost: 60, cause: CauseRebalanced},
+		"a policy in an outage":   {reason: "it can wait", all: 100, lost: 60, cause: CausePolicy},
 		"a request in an outage":  {reason: "the owner asked for it", all: 100, lost: 60, cause: CauseRequested, want: true},
 		"a share of one's own":    {reason: "the platform is careful", share: 0.1, all: 100, lost: 10, cause: CauseLost},
 		"a share that is not met": {reason: "the platform is bold", share: 1, all: 100, lost: 99, cause: CauseLost, want: true},
@@ -127,6 +131,7 @@ func TestBudgetBoundsRates(t *testing.T) {
 	}
 	for name, tc := range tests {
 		t.Run(name, func(t *testing.T) {
+			tc.opts.Start = noon.Add(-time.Hour)
 			b, now := NewBudget(tc.opts), noon
 			for i, a := range tc.asks {
 				now = now.Add(a.after)
@@ -145,8 +150,8 @@ func TestBudgetBoundsRates(t *testing.T) {
 func TestBudgetIsKeptByAStormAndServesEveryone(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const storm, perMinute, burst = 100, 60, 5
-		b := NewBudget(BudgetOptions{PerMinute: perMinute, Burst: burst})
 		start := time.Now()
+		b := NewBudget(BudgetOptions{PerMinute: perMinute, Burst: burst, Start: start.Add(-time.Hour)})
 		moved := make(chan time.Duration, storm)
 		for i := range storm {
 			go func() {
@@ -175,9 +180,13 @@ func TestBudgetIsNeverExceeded(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		perMinute := rapid.Float64Range(0.5, 120).Draw(t, "perMinute")
 		burst := rapid.IntRange(1, 20).Draw(t, "burst")
-		b, now, allowed := NewBudget(BudgetOptions{PerMinute: perMinute, Burst: burst}), noon, 0
+		b, now, allowed := NewBudget(BudgetOptions{PerMinute: perMinute, Burst: burst}), noon, 0 // and restarts in between
 		for range rapid.IntRange(1, 200).Draw(t, "questions") {
 			now = now.Add(time.Duration(rapid.IntRange(0, 5000).Draw(t, "ms")) * time.Millisecond)
+			if rapid.IntRange(0, 20).Draw(t, "restart") == 0 {
+				b = NewBudget(BudgetOptions{PerMinute: perMinute, Burst: burst})
+				b.Started(now)
+			}
 			if b.Limit(t.Context(), movesOf("w", "p", now, Move{Cluster: "c000", Cause: CauseDrained})).Allowed() {
 				allowed++
 			}

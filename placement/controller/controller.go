@@ -155,6 +155,9 @@ func (c *Controller) Start(ctx context.Context) error {
 	if !c.fleet.WaitForSync(ctx) {
 		return nil
 	}
+	if l, ok := c.opts.limiter.(LimiterStarter); ok {
+		l.Started(c.opts.now())
+	}
 	cancel := c.fleet.Subscribe(c.pulse.note)
 	defer cancel()
 	var wg sync.WaitGroup

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/multicluster-runtime/pkg/multicluster"
 
@@ -43,6 +44,7 @@ type answer struct {
 // decide answers the question. It changes a decision only where it must.
 func (c *Controller) decide(ctx context.Context, q *question) (*answer, error) {
 	a := &answer{status: *q.placement.Status.DeepCopy()}
+	meta.RemoveStatusCondition(&a.status.Conditions, ConditionMovesHeld)
 	spec, generation := &q.placement.Spec, q.placement.Generation
 	switch {
 	case spec.Suspend:
@@ -209,15 +211,6 @@ func (a *answer) keep(q *question, targets []v1alpha1.Target, poll time.Duration
 		kept = append(kept, t)
 	}
 	return kept
-}
-
-// putOff takes back the moves of an answer, and with them all else: what is on
-// record stays until the moves may happen.
-func (a *answer) putOff(q *question, retry time.Duration) {
-	a.status = *q.placement.Status.DeepCopy()
-	a.interest.clusters = clustersOf(a.status.Targets)
-	a.again = sooner(a.again, max(retry, time.Millisecond))
-	a.moves = nil
 }
 
 // moveOff says why work leaves a cluster.

@@ -8,6 +8,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/stretchr/testify/require"
+	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/tmc-sdk/tmc/cluster"
@@ -253,14 +254,52 @@ func TestDecidePassesErrorsOn(t *testing.T) {
 	require.ErrorIs(t, err, boom)
 }
 
-func TestPutOffTakesEverythingBack(t *testing.T) {
-	q := questionWith(edited)
-	a, err := controllerWith(t, &says{decision: placement.Decision{Targets: targets("b")}}).decide(t.Context(), q)
+func TestPutOffTakesEverythingBackAndTellsWhoeverWaitsForLong(t *testing.T) {
+	const retry = 3 * time.Second
+	told := func(reason string) func(*question) {
+		return func(q *question) {
+			q.placement.Status.Conditions = append(q.placement.Status.Conditions, metav1.Condition{Type: ConditionMovesHeld, Status: metav1.ConditionTrue, Reason: reason})
+		}
+	}
+	tests := map[string]struct {
+		reason string
+		edit   func(*question)
+		tellIn time.Duration
+		want   difference
+		again  time.Duration
+	}{
+		"at first":       {reason: "a storm that passes quickly costs no write", edit: edited, tellIn: time.Minute, want: same, again: retry},
+		"shortly before": {reason: "it is told when it is time", edit: edited, tellIn: time.Second, want: same, again: time.Second},
+		"for long":       {reason: "the owner reads why nothing happens", edit: edited, tellIn: 0, want: material, again: retry},
+		"told before":    {reason: "once is enough, after a restart too", edit: told(ReasonOverBudget), tellIn: time.Minute, want: same, again: retry},
+		"another reason": {reason: "what holds the moves up is another thing now", edit: told(ReasonPartialOutage), tellIn: time.Minute, want: material, again: retry},
+	}
+	for name, tc := range tests {
+		t.Run(name, func(t *testing.T) {
+			q := questionWith(tc.edit)
+			a, err := controllerWith(t, &says{decision: placement.Decision{Targets: targets("b")}}).decide(t.Context(), q)
+			require.NoError(t, err)
+			a.putOff(q, Verdict{Reason: ReasonOverBudget, RetryAfter: retry}, tc.tellIn)
+			require.Equal(t, tc.want, compareStatus(&q.placement.Status, &a.status), tc.reason)
+			require.Equal(t, tc.again, a.again)
+			require.Equal(t, []string{"a"}, a.interest.clusters)
+			if tc.want == material {
+				held := meta.FindStatusCondition(a.status.Conditions, ConditionMovesHeld)
+				require.Equal(t, ReasonOverBudget, held.Reason)
+				require.Contains(t, held.Message, "leave a (")
+			}
+		})
+	}
+}
+
+func TestHeldMovesAreForgottenWhenNothingHasToMove(t *testing.T) {
+	q := questionWith(func(q *question) {
+		q.placement.Status.Conditions = append(q.placement.Status.Conditions, metav1.Condition{Type: ConditionMovesHeld, Status: metav1.ConditionTrue, Reason: ReasonPartialOutage})
+	})
+	a, err := controllerWith(t, &says{decision: placement.Decision{Targets: targets("a")}}).decide(t.Context(), q)
 	require.NoError(t, err)
-	a.putOff(q, 3*time.Second)
-	require.Equal(t, same, compareStatus(&q.placement.Status, &a.status))
-	require.Equal(t, 3*time.Second, a.again)
-	require.Equal(t, []string{"a"}, a.interest.clusters)
+	require.Nil(t, meta.FindStatusCondition(a.status.Conditions, ConditionMovesHeld))
+	require.Equal(t, material, compareStatus(&q.placement.Status, &a.status))
 }
 
 func controllerWith(t *testing.T, engine Engine) *Controller {

@@ -33,7 +33,7 @@ func ExampleNew() {
 func ExampleNewBudget() {
 	noon := time.Date(2026, 1, 1, 12, 0, 0, 0, time.UTC)
 	fleet := tmccluster.NewSnapshot(&tmccluster.State{Name: "eu-1"}, &tmccluster.State{Name: "eu-2"})
-	budget := placementcontroller.NewBudget(placementcontroller.BudgetOptions{PerMinute: 1})
+	budget := placementcontroller.NewBudget(placementcontroller.BudgetOptions{PerMinute: 1, Start: noon.Add(-time.Hour)})
 	ask := func(name string) placementcontroller.Verdict {
 		return budget.Limit(context.Background(), &placementcontroller.Moves{
 			Workspace: "team-a", Placement: types.NamespacedName{Namespace: "default", Name: name},

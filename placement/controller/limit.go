@@ -24,6 +24,11 @@ const (
 	CauseDrained Cause = "Drained"
 	// CauseRemoved: the cluster left the fleet.
 	CauseRemoved Cause = "Removed"
+	// CauseRebalanced: nothing is wrong where the work is, and it is so much
+	// better elsewhere that its policy has it moved.
+	CauseRebalanced Cause = "Rebalanced"
+	// CausePreempted: work of greater priority takes its place.
+	CausePreempted Cause = "Preempted"
 	// CausePolicy: anything else: a taint, a label, a rule of the platform.
 	CausePolicy Cause = "Policy"
 )
@@ -76,6 +81,15 @@ type Limiter interface {
 	Name() string
 	// Limit allows all moves or none. What it allows is taken as done.
 	Limit(ctx context.Context, moves *Moves) Verdict
+}
+
+// LimiterStarter is implemented by a Limiter that must know when its controller
+// begins to decide: when the process starts, or takes over from another one. What
+// moved before is not known to it then.
+type LimiterStarter interface {
+	Limiter
+	// Started tells that deciding begins.
+	Started(now time.Time)
 }
 
 // LimiterFunc is a Limiter that is one function.

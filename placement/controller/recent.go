@@ -26,6 +26,8 @@ type memory struct {
 	// granted are the clusters that the limiter let work leave, until the
 	// decision is recorded.
 	granted string
+	// held is when moves were first put off that still are.
+	held time.Time
 	// told is the refusal that an event was last written for.
 	told string
 }

@@ -4,10 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strings"
 	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
@@ -124,38 +124,6 @@ func (c *Controller) retired(ctx context.Context, k Key, p *v1alpha1.Placement) 
 	return gone
 }
 
-// mayMove asks the limiter where the answer moves work, and takes the moves
-// back if they may not happen now.
-func (c *Controller) mayMove(ctx context.Context, k Key, q *question, a *answer) {
-	if len(a.moves) == 0 {
-		return
-	}
-	if c.recent.of(k).granted == movesText(a.moves) {
-		return // and was not recorded since
-	}
-	verdict := c.opts.limiter.Limit(ctx, &Moves{
-		Workspace: k.Workspace, Placement: k.NamespacedName, Moves: a.moves, Fleet: q.fleet, Now: q.now,
-	})
-	if verdict.Allowed() {
-		for _, m := range a.moves {
-			c.metrics.moves.WithLabelValues(string(m.Cause)).Inc()
-		}
-		c.recent.update(k, func(m *memory) { m.granted = movesText(a.moves) })
-		return
-	}
-	c.metrics.deferred.WithLabelValues(verdict.Reason).Inc()
-	a.putOff(q, verdict.RetryAfter)
-	c.index.set(k, a.interest)
-}
-
-func movesText(moves []Move) string {
-	names := make([]string, 0, len(moves))
-	for _, m := range moves {
-		names = append(names, m.Cluster)
-	}
-	return strings.Join(names, " ")
-}
-
 // record writes the answer where it differs from what is on record.
 func (c *Controller) record(ctx context.Context, k Key, p *v1alpha1.Placement, a *answer) (reconcile.Result, error) {
 	result := reconcile.Result{RequeueAfter: a.again}
@@ -183,9 +151,12 @@ func (c *Controller) record(ctx context.Context, k Key, p *v1alpha1.Placement, a
 	case err != nil:
 		return reconcile.Result{}, err
 	}
-	if refused {
+	switch held := meta.FindStatusCondition(a.status.Conditions, ConditionMovesHeld); {
+	case refused:
 		c.tell(ctx, k, aboutPlacement(k, p), outcome.Reason, outcome.Message)
-	} else {
+	case held != nil:
+		c.tell(ctx, k, aboutPlacement(k, p), held.Reason, held.Message)
+	default:
 		c.untell(k)
 	}
 	return result, nil

@@ -12,6 +12,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"pgregory.net/rapid"
+	"sigs.k8s.io/multicluster-runtime/pkg/multicluster"
 
 	"github.com/tmc-sdk/tmc/cluster"
 	clusterv1alpha1 "github.com/tmc-sdk/tmc/cluster/v1alpha1"
@@ -24,6 +25,7 @@ import (
 type simulation struct {
 	*Controller
 	budget *Budget
+	limits BudgetOptions
 	fleet  *cluster.Snapshot
 	now    time.Time
 	// placements by key, and the times at which they asked to be looked at.
@@ -53,7 +55,7 @@ func newSimulation(t require.TestingT, clusters, placements int, budget BudgetOp
 	require.NoError(t, err)
 	s := &simulation{
 		Controller: &Controller{engine: engine, metrics: m, poll: never, index: newIndex()},
-		budget:     NewBudget(budget), now: noon, fleet: cluster.NewSnapshot(),
+		budget:     NewBudget(budget), limits: budget, now: noon, fleet: cluster.NewSnapshot(),
 		placements: map[Key]*v1alpha1.Placement{}, workloads: map[Key][]placement.Workload{},
 		timers: map[Key]time.Time{}, copies: map[Key]map[string]bool{},
 	}
@@ -65,7 +67,7 @@ func newSimulation(t require.TestingT, clusters, placements int, budget BudgetOp
 		})
 	}
 	for i := range placements {
-		k := keyIn("w", "n", fmt.Sprintf("p%03d", i))
+		k := keyIn(multicluster.ClusterName(fmt.Sprintf("w%d", i%3)), "n", fmt.Sprintf("p%03d", i))
 		s.placements[k] = &v1alpha1.Placement{ObjectMeta: metav1.ObjectMeta{Namespace: k.Namespace, Name: k.Name, Generation: 1}, Spec: specOf(i)}
 		s.workloads[k] = []placement.Workload{{
 			Kind: schema.GroupVersionKind{Group: "apps", Version: "v1", Kind: "Deployment"}, Name: k.Name,
@@ -127,7 +129,7 @@ func (s *simulation) reconcile(t require.TestingT, k Key) {
 				s.moves = append(s.moves, move{m, s.now, k, fmt.Sprint(text(&q.placement.Status), " -> ", text(&a.status))})
 			}
 		} else {
-			a.putOff(q, verdict.RetryAfter)
+			a.putOff(q, verdict, time.Hour)
 			s.index.set(k, a.interest)
 		}
 	}
@@ -200,6 +202,18 @@ func (s *simulation) change(t require.TestingT, name string, edit func(*cluster.
 	s.sync(t)
 }
 
+// restart loses all that is in memory, and looks at every Placement, as a
+// process that takes over does.
+func (s *simulation) restart(t require.TestingT) {
+	s.index, s.timers = newIndex(), map[Key]time.Time{}
+	s.budget = NewBudget(s.limits)
+	s.budget.Started(s.now)
+	for _, k := range s.keys() {
+		s.reconcile(t, k)
+	}
+	s.sync(t)
+}
+
 // overlooked tells of the Placements whose decision would be another one if
 // they were looked at, and whom nothing will wake.
 func (s *simulation) overlooked(t require.TestingT) (keys []string) {
@@ -254,9 +268,10 @@ func (s *simulation) fate(t require.TestingT, name string, what int) {
 // moves only off clusters that it must leave, the budget is kept, and when all
 // is well again there is nothing to write.
 func TestDaysOfFailuresAndReturns(t *testing.T) {
-	const clusters, placements, perMinute, burst = 9, 25, 4, 8
+	const clusters, placements = 9, 25
+	limits := BudgetOptions{PerMinute: 4, PerWorkspace: 2, PerRegion: 3, Burst: 6}
 	rapid.Check(t, func(t *rapid.T) {
-		s := newSimulation(t, clusters, placements, BudgetOptions{PerMinute: perMinute, Burst: burst})
+		s := newSimulation(t, clusters, placements, limits)
 		for _, k := range s.keys() {
 			s.reconcile(t, k)
 		}
@@ -267,11 +282,21 @@ func TestDaysOfFailuresAndReturns(t *testing.T) {
 			s.fate(t, name, rapid.IntRange(0, 12).Draw(t, "what"))
 			require.Empty(t, s.overlooked(t), "whom a change concerns is woken by it, or by a timer")
 			s.advance(t, time.Duration(rapid.IntRange(0, 240).Draw(t, "minutes"))*time.Minute)
+			if rapid.IntRange(0, 9).Draw(t, "restart") == 0 {
+				s.restart(t)
+			}
 		}
 		for _, m := range s.moves {
 			require.Contains(t, []Cause{CauseLost, CauseDrained}, m.Cause, "%s left %s: %s", m.of, m.Cluster, m.why)
 		}
-		require.True(t, withinBudget(s.moves, perMinute, burst), "%v", s.moves)
+		require.True(t, withinBudget(s.moves, limits.PerMinute, limits.Burst), "%v", s.moves)
+		for group, of := range groups(s.moves) {
+			rate := limits.PerRegion
+			if group[0] == 'w' {
+				rate = limits.PerWorkspace
+			}
+			require.True(t, withinBudget(of, rate, limits.Burst), "%s: %v", group, of)
+		}
 		s.recover(t)
 	})
 }
@@ -298,6 +323,16 @@ func (s *simulation) recover(t require.TestingT) {
 			require.False(t, target.Leaving, "%s: %s is still on record", k, target.Cluster)
 		}
 	}
+}
+
+// groups returns the moves by region and by workspace.
+func groups(moves []move) map[string][]move {
+	by := map[string][]move{}
+	for _, m := range moves {
+		by[m.Region] = append(by[m.Region], m)
+		by[string(m.of.Workspace)] = append(by[string(m.of.Workspace)], m)
+	}
+	return by
 }
 
 // withinBudget says whether in every stretch of time no more moved than may.

@@ -60,7 +60,8 @@ func compareStatus(old, now *v1alpha1.PlacementStatus) difference {
 		return same
 	case old.ObservedGeneration != now.ObservedGeneration,
 		!slices.EqualFunc(old.Targets, now.Targets, sameTarget),
-		!sameOutcome(placed(old), placed(now)):
+		!sameOutcome(placed(old), placed(now)),
+		!sameHeld(old.Conditions, now.Conditions):
 		return material
 	}
 	return details
