@@ -80,8 +80,11 @@ func (l *lane) apply(ctx context.Context, key Key, original *unstructured.Unstru
 }
 
 func (l *lane) applyCopy(ctx context.Context, key Key, original *unstructured.Unstructured, todo intent) (*unstructured.Unstructured, error) {
+	if err := l.admit(ctx, key, original, todo); err != nil {
+		return nil, err
+	}
 	if todo.copied != nil {
-		return l.write(ctx, todo.rendered, onlyIf{uid: todo.copied.GetUID()})
+		return l.change(ctx, key, original, todo)
 	}
 	l.loop.world.lock(readLocker{&l.making})
 	defer l.making.RUnlock()
@@ -90,7 +93,7 @@ func (l *lane) applyCopy(ctx context.Context, key Key, original *unstructured.Un
 			return nil, err
 		}
 	}
-	applied, err := l.write(ctx, todo.rendered, onlyIf{absent: true})
+	applied, err := l.change(ctx, key, original, todo)
 	if !apierrors.IsConflict(err) {
 		return applied, err
 	}
@@ -103,13 +106,34 @@ func (l *lane) applyCopy(ctx context.Context, key Key, original *unstructured.Un
 	marks, ours := transform.ReadMarks(there)
 	switch {
 	case ours && marks.Installation == l.loop.installation && keyOf(key.Kind, marks.Origin) == key && marks.UID == original.GetUID():
-		return l.write(ctx, todo.rendered, onlyIf{uid: there.GetUID()}) // the cache lags
+		todo.copied = there // the cache lags
+		return l.change(ctx, key, original, todo)
 	case ours && marks.Installation == l.loop.installation && keyOf(key.Kind, marks.Origin) == key:
 		return nil, &RefusalError{Reason: ReasonApplyFailed, Cluster: l.name, Message: "the copy of an earlier original of this name is still there; it is retired first"}
 	case !ours && !transform.HasMarks(there) && adopts(original, l.name):
-		return l.write(ctx, todo.rendered, onlyIf{uid: there.GetUID()})
+		todo.copied, todo.cause = there, CauseAdopted
+		if err := l.admit(ctx, key, original, todo); err != nil {
+			return nil, err
+		}
+		return l.change(ctx, key, original, todo)
 	}
-	return nil, l.conflict(there)
+	err = l.conflict(there)
+	l.audit(ctx, key, original, todo, nil, err)
+	return nil, err
+}
+
+// change writes a copy and tells of it: one that is made where the intent knows
+// of none, and else the very one it knows of.
+func (l *lane) change(ctx context.Context, key Key, original *unstructured.Unstructured, todo intent) (*unstructured.Unstructured, error) {
+	cond := onlyIf{absent: true}
+	if todo.copied != nil {
+		cond = onlyIf{uid: todo.copied.GetUID()}
+	}
+	applied, err := l.write(ctx, todo.rendered, cond)
+	if !cond.absent || !apierrors.IsConflict(err) { // else nothing is decided yet
+		l.audit(ctx, key, original, todo, applied, err)
+	}
+	return applied, err
 }
 
 // onlyIf is what must be true of the object that is there for a write to

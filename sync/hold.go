@@ -160,7 +160,7 @@ func (l *Loop) retireAll(ctx context.Context, key Key, original *unstructured.Un
 	snapshot := l.fleet.Snapshot()
 	for _, name := range named {
 		if _, ok := snapshot.Lookup(name); !ok {
-			l.tellReleased(ctx, key, original, name, "it was removed from the fleet")
+			l.tellReleased(ctx, key, original, name, CauseClusterRemoved, "it was removed from the fleet")
 		}
 	}
 	for state := range snapshot.All() {
@@ -173,7 +173,7 @@ func (l *Loop) retireAll(ctx context.Context, key Key, original *unstructured.Un
 			continue
 		}
 		if released, left := l.released(state); released {
-			l.tellReleased(ctx, key, original, state.Name, "it has not answered for "+l.opts.lostAfter.String())
+			l.tellReleased(ctx, key, original, state.Name, CauseClusterLost, "it has not answered for "+l.opts.lostAfter.String())
 			continue
 		} else if left > 0 && (again == 0 || left < again) {
 			again = left
@@ -217,13 +217,14 @@ func (l *Loop) released(s *tmccluster.State) (bool, time.Duration) {
 }
 
 // tellReleased tells the owner, once, what may have been left behind.
-func (l *Loop) tellReleased(ctx context.Context, key Key, original *unstructured.Unstructured, cluster, why string) {
+func (l *Loop) tellReleased(ctx context.Context, key Key, original *unstructured.Unstructured, cluster string, cause Cause, why string) {
 	r := l.record(key, original.GetUID())
 	if slices.Contains(r.told, cluster) {
 		return
 	}
 	r.told = append(slices.Clip(r.told), cluster)
 	l.remember(key, r)
+	l.audit(ctx, Change{Action: ActionReleased, Cause: cause, Original: key, OriginalUID: original.GetUID(), Cluster: cluster})
 	l.tell(ctx, key, original, &RefusalError{Reason: ReasonReleased, Cluster: cluster, Message: "deletion no longer waits for cluster " + cluster + ": " + why + "; a copy may remain there and is retired should the cluster return"})
 }
 

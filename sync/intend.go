@@ -30,6 +30,8 @@ type intent struct {
 	refusal  *RefusalError              // it can't be rendered
 	awaited  bool                       // it was written, and the cache does not show it yet
 	digest   string
+	cause    Cause  // of an apply
+	decided  string // name of the Placement that decided
 }
 
 // triedBefore says whether the intent was tried and refused, in which case the
@@ -84,6 +86,10 @@ func (l *Loop) intendCopy(ctx context.Context, lane *lane, key Key, original *un
 		return intent{copied: copied, refusal: refusal}
 	}
 	todo := intent{action: apply, rendered: rendered, copied: copied, digest: digestOf(rendered)}
+	todo.cause = causeOf(todo.digest, copied, lane.outcome(key))
+	if where.placement != nil {
+		todo.decided = where.placement.Name
+	}
 	if lane.outcome(key).underWay(todo.digest, copied, l.world.now()) {
 		return intent{copied: copied, awaited: true}
 	}
@@ -100,6 +106,19 @@ func (l *Loop) intendCopy(ctx context.Context, lane *lane, key Key, original *un
 		todo.action = nothing
 	}
 	return todo
+}
+
+// causeOf says why a copy is applied.
+func causeOf(digest string, copied *unstructured.Unstructured, last outcome) Cause {
+	switch {
+	case copied == nil && last.seen && last.digest == digest:
+		return CauseDrift // it was there, and somebody deleted it
+	case copied == nil:
+		return CausePlaced
+	case digestOf(copied) == digest:
+		return CauseDrift
+	}
+	return CauseChanged
 }
 
 // upToDate says whether a copy is what was rendered, without asking the server.

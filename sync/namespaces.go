@@ -9,6 +9,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/client/apiutil"
 	"sigs.k8s.io/multicluster-runtime/pkg/multicluster"
@@ -33,7 +34,12 @@ func (l *lane) ensureNamespace(ctx context.Context, key Key) error {
 	if l.loop.world.now().Sub(l.made[rendered.GetName()]) < requestTimeout {
 		return nil // the cache does not show it yet
 	}
-	_, err := l.write(ctx, rendered, onlyIf{absent: true})
+	made, err := l.write(ctx, rendered, onlyIf{absent: true})
+	var uid types.UID
+	if made != nil {
+		uid = made.GetUID()
+	}
+	l.auditNamespace(ctx, key.namespace(), ActionCreated, CausePlaced, rendered.GetName(), uid, err)
 	if err == nil {
 		l.made[rendered.GetName()] = l.loop.world.now()
 	}
@@ -113,6 +119,7 @@ func (l *lane) tidy(ctx context.Context, ns namespaceKey) (again bool) {
 	}
 	uid := there.GetUID()
 	err = l.live.Delete(ctx, there, client.Preconditions{UID: &uid})
+	l.auditNamespace(ctx, ns, ActionDeleted, CauseEmpty, name, uid, err)
 	l.loop.world.lock(&l.naming)
 	delete(l.made, name)
 	l.naming.Unlock()

@@ -25,6 +25,8 @@ type options struct {
 	lostAfter   time.Duration
 	tidyAfter   time.Duration
 	registerer  prometheus.Registerer
+	auditors    []Auditor
+	gates       []Gate
 }
 
 func defaults() options {

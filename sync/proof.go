@@ -18,25 +18,39 @@ import (
 
 // mayRetire is law 1: it reads live from the workspace whether a copy may go.
 // It may if the original with the UID that was copied is deleting or gone, or
-// if the Placement no longer names the cluster. errUnknown means that neither
-// can be told; an error or a workspace that can't be reached is never proof.
-func (l *Loop) mayRetire(ctx context.Context, lane *lane, key Key, copiedFrom types.UID) (bool, error) {
+// if the Placement no longer names the cluster. It returns the cause, empty if
+// the copy may not go. errUnknown means that neither can be told; an error or a workspace that can't be reached is never proof.
+func (l *Loop) mayRetire(ctx context.Context, lane *lane, key Key, copiedFrom types.UID) (Cause, error) {
 	ws, err := l.workspace(ctx, key.Workspace)
 	if err != nil {
-		return false, err
+		return "", err
 	}
 	original := &unstructured.Unstructured{}
 	original.SetGroupVersionKind(key.Kind)
 	err = ws.Get(ctx, key.object(), original)
 	switch {
-	case err == nil && (original.GetUID() != copiedFrom || original.GetDeletionTimestamp() != nil):
-		return true, nil
+	case err == nil && original.GetUID() != copiedFrom:
+		return CauseOriginalReplaced, nil
+	case err == nil && original.GetDeletionTimestamp() != nil:
+		return CauseOriginalDeleted, nil
+	case err == nil && l.isRelated(key.Kind):
+		return because(CauseUnmentioned)(l.noUserNamed(ctx, ws, lane, key))
 	case err == nil:
-		return l.noLongerNamed(ctx, ws, lane, key, original)
+		return because(CauseMoved)(l.noLongerNamed(ctx, ws, lane, key, original))
 	case isGone(err):
-		return l.served(ctx, ws, key)
+		return because(CauseOriginalDeleted)(l.served(ctx, ws, key))
 	}
-	return false, fmt.Errorf("read original live: %w", err)
+	return "", fmt.Errorf("read original live: %w", err)
+}
+
+// because turns a proof into the cause that it proves.
+func because(c Cause) func(bool, error) (Cause, error) {
+	return func(proven bool, err error) (Cause, error) {
+		if !proven || err != nil {
+			return "", err
+		}
+		return c, nil
+	}
 }
 
 // workspace returns a client that reads live. Unstructured objects are never
@@ -65,9 +79,6 @@ func (l *Loop) served(ctx context.Context, ws client.Client, key Key) (bool, err
 
 // noLongerNamed reads live that no decision for the original names the cluster.
 func (l *Loop) noLongerNamed(ctx context.Context, ws client.Client, lane *lane, key Key, original *unstructured.Unstructured) (bool, error) {
-	if l.isRelated(key.Kind) {
-		return l.noUserNamed(ctx, ws, lane, key)
-	}
 	known, err := livePlacements(ctx, ws, key.Namespace)
 	if err != nil {
 		return false, err

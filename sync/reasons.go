@@ -26,6 +26,8 @@ const (
 	// ReasonRefused: the cluster's API server refused the copy as invalid or
 	// forbidden.
 	ReasonRefused = "Refused"
+	// ReasonVetoed: a gate of the platform does not let the change pass.
+	ReasonVetoed = "Vetoed"
 	// ReasonClusterUnavailable: the cluster does not answer, or does not serve
 	// the kind.
 	ReasonClusterUnavailable = "ClusterUnavailable"

@@ -32,17 +32,26 @@ func (l *lane) retire(ctx context.Context, key Key, original *unstructured.Unstr
 		return false
 	}
 	marks, _ := transform.ReadMarks(copied)
-	switch proven, err := l.loop.mayRetire(ctx, l, key, marks.UID); {
+	cause, err := l.loop.mayRetire(ctx, l, key, marks.UID)
+	switch {
 	case errors.Is(err, errUnknown):
 		return true // later, when it may be known
 	case err != nil:
 		return l.retireFailed(key, err)
-	case !proven:
+	case cause == "":
 		return false
 	}
 	if copied.GetDeletionTimestamp() == nil {
+		err := l.loop.admit(ctx, &Proposal{Action: ActionDeleted, Cause: cause, Cluster: l.name, Key: key, Original: original, Copy: copied})
+		if err != nil {
+			return l.retireFailed(key, err)
+		}
 		uid := copied.GetUID()
-		err := l.live.Delete(ctx, copied, client.Preconditions{UID: &uid}, client.PropagationPolicy(metav1.DeletePropagationBackground))
+		err = l.live.Delete(ctx, copied, client.Preconditions{UID: &uid}, client.PropagationPolicy(metav1.DeletePropagationBackground))
+		l.loop.audit(ctx, Change{
+			Action: ActionDeleted, Cause: cause, Original: key, OriginalUID: marks.UID,
+			Cluster: l.name, CopyUID: uid, Before: digestOf(copied), Err: err,
+		})
 		if err != nil && !apierrors.IsNotFound(err) {
 			return l.retireFailed(key, err)
 		}
