@@ -1,0 +1,144 @@
+package config_test
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/stretchr/testify/require"
+
+	"github.com/tmc-sdk/tmc/examples/controller/config"
+	"github.com/tmc-sdk/tmc/transform"
+)
+
+const least = `
+apiVersion: config.tmc-sdk.dev/v1alpha1
+kind: ControllerConfiguration
+installation: prod
+resources: [{group: apps, version: v1, kind: Deployment}]
+`
+
+// load decodes least with more lines, which replace those of the same key.
+func load(t *testing.T, more string) (*config.Configuration, error) {
+	t.Helper()
+	var lines []string
+	for line := range strings.Lines(least) {
+		if key, _, ok := strings.Cut(line, ":"); !ok || !strings.HasPrefix(more, key+":") && !strings.Contains(more, "\n"+key+":") {
+			lines = append(lines, line)
+		}
+	}
+	path := filepath.Join(t.TempDir(), "controller.yaml")
+	require.NoError(t, os.WriteFile(path, []byte(strings.Join(lines, "")+more), 0o600))
+	return config.Load(path, config.Known{}, nil)
+}
+
+func TestLeastConfigurationHasDefaultsAndComesBack(t *testing.T) {
+	c, err := load(t, "")
+	require.NoError(t, err)
+	require.Equal(t, "tmc-prod", c.LeaderElection.Name)
+	require.True(t, *c.LeaderElection.Enabled)
+
+	printed, err := c.Encode()
+	require.NoError(t, err)
+	again, err := config.Decode(printed)
+	require.NoError(t, err, "what is printed is a configuration")
+	require.Empty(t, cmp.Diff(c, again))
+	again.Default()
+	require.Empty(t, cmp.Diff(c, again), "nothing is left to default")
+	require.NoError(t, again.Validate(config.Known{}))
+}
+
+func TestMistakesNameTheFieldAndTheRemedy(t *testing.T) {
+	for name, tt := range map[string]struct{ reason, more, want string }{
+		"other version":       {"a file of the future must not be half understood", "apiVersion: config.tmc-sdk.dev/v2\n", `this controller reads apiVersion "config.tmc-sdk.dev/v1alpha1"`},
+		"unknown field":       {"a typing slip must not fall back to a default", "sync: {worker: 3}\n", `unknown field "sync.worker"`},
+		"field twice":         {"which of the two counts?", "logging: {level: info}\nlogging: {level: debug}\n", "already set"},
+		"no installation":     {"marks need it", "installation: \"\"\n", "installation: Required value: give this installation an id"},
+		"bad installation":    {"it goes into labels", "installation: A_b\n", "installation: Invalid value"},
+		"no kinds":            {"there would be nothing to do", "resources: []\n", "resources: Required value: list at least one kind"},
+		"kind twice":          {"in which version?", "related: [{group: apps, version: v1beta1, kind: Deployment}]\n", "related[0]: Duplicate value"},
+		"namespace":           {"they follow", "related: [{version: v1, kind: Namespace}]\n", "related[0].kind: Invalid value: \"Namespace\": namespaces follow"},
+		"open and unasked":    {"metrics say what tenants run", "serving: {authorization: None}\n", "serving.address: Invalid value: \":8443\": without authorization it must be on the loopback"},
+		"address":             {"", "serving: {health: \"8081\"}\n", "serving.health: Invalid value: \"8081\": give it as host:port"},
+		"lease":               {"two could lead", "leaderElection: {leaseDuration: 5s}\n", "leaderElection.leaseDuration: Invalid value: \"5s\": must be longer than renewDeadline"},
+		"level":               {"", "logging: {level: loud}\n", `logging.level: Unsupported value: "loud": supported values: "error", "info", "debug"`},
+		"no clusters":         {"", "fleet: {objects: false}\n", "fleet.folder: Required value"},
+		"probe":               {"", "fleet: {probe: {interval: 1s}}\n", "fleet.probe.timeout: Invalid value: \"5s\": must not be longer than the interval"},
+		"negative":            {"", "sync: {workers: -1}\n", "sync.workers: Invalid value: -1: must be above 0"},
+		"scorer":              {"", "placement: {scorers: [{name: Cheap, weight: 1}]}\n", `there is no scorer "Cheap": there are [FreeCapacity Preferred Taints]`},
+		"scorer weight":       {"", "placement: {scorers: [{name: Taints, weight: 5000}]}\n", "weight 5000: 0 to 1000"},
+		"property scorer":     {"", "placement: {scorers: [{name: Carbon, weight: 1, property: carbon}]}\n", "best and worst are both 0"},
+		"step":                {"", "transform: {steps: [{use: Nonsense}]}\n", `transform.steps[0].use: Unsupported value: "Nonsense"`},
+		"step of neither":     {"", "transform: {steps: [{name: a}]}\n", "set one of use (a transformer by name) and expression"},
+		"parameters":          {"", "transform: {steps: [{use: StorageClasses, with: {Defualt: fast}}]}\n", `transform.steps[0].with: Invalid value: "": decode parameters: json: unknown field "Defualt"`},
+		"parameters refused":  {"", "transform: {steps: [{use: Env, with: [{name: \"\"}]}]}\n", "transform.steps[0].with"},
+		"expression":          {"", "transform: {steps: [{name: a, expression: {merge: \"{\"}}]}\n", "transform.steps[0].expression"},
+		"expression, unnamed": {"", "transform: {steps: [{expression: {merge: \"{}\"}}]}\n", "give the step a name"},
+		"same name twice":     {"", "transform: {steps: [{use: Claims}, {use: Claims}]}\n", "transform.steps: Invalid value"},
+		"status":              {"", "transform: {status: [{kind: Widget}]}\n", "transform.status[0]: Invalid value: \"Widget\": a rule needs a kind, and aggregate or drop"},
+		"budget":              {"", "placement: {budget: {perMinute: -1}}\n", "placement.budget.perMinute: Invalid value: -1"},
+		"defaults":            {"", "placement: {defaults: {count: {min: 3, max: 2}}}\n", "placement.defaults"},
+		"layer":               {"", "placement: {layers: [{maxClusters: 2}]}\n", "placement.layers[0].name: Required value"},
+		"claim":               {"", "export: {claims: [{resource: services}]}\n", "export.claims[0].verbs: Required value"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			_, err := load(t, tt.more)
+			require.ErrorContains(t, err, tt.want, tt.reason)
+		})
+	}
+}
+
+// TestEveryTransformerCanBeConfigured makes each built-in transformer of a file.
+func TestEveryTransformerCanBeConfigured(t *testing.T) {
+	with := map[string]string{
+		"Affinity":        `{podAntiAffinity: {preferredDuringSchedulingIgnoredDuringExecution: []}}`,
+		"DNS":             `{policy: None, config: {nameservers: [10.0.0.10]}}`,
+		"Digests":         `{"registry.example/web:1": "sha256:` + strings.Repeat("a", 64) + `"}`,
+		"Env":             `[{name: REGION, value: "${cluster.region}"}]`,
+		"Hosts":           `{example.com: "${cluster.region}.example.net"}`,
+		"Inject":          `{containers: [{name: side, image: side}]}`,
+		"JSONPatch":       `[{op: add, path: /spec/paused, value: true}]`,
+		"MergePatch":      `{spec: {paused: true}}`,
+		"Metadata":        `{setLabels: {region: "${cluster.region}"}, removeLabels: ["internal/*"]}`,
+		"NodeSelector":    `{pool: tenants}`,
+		"PullSecrets":     `[pull]`,
+		"References":      `{synced: [{kind: PriorityClass, group: scheduling.k8s.io}], more: [{in: {group: example.org, kind: Widget}, to: {kind: ConfigMap}, holder: spec, field: config}]}`,
+		"Registries":      `[{from: docker.io, to: mirror.example}]`,
+		"Resources":       `{scale: {cpu: 0.5}, max: {memory: 8Gi}}`,
+		"StorageClasses":  `{map: {fast: gp3}, default: standard, clear: true}`,
+		"StrategicMerge":  `{spec: {paused: true}}`,
+		"Substitute":      `["spec.host"]`,
+		"Tolerations":     `[{key: tenants, operator: Exists}]`,
+		"TopologySpread":  `[{maxSkew: 1, topologyKey: zone, whenUnsatisfiable: ScheduleAnyway}]`,
+		"IngressClasses":  `{map: {nginx: public}}`,
+		"GatewayClasses":  `{map: {a: b}}`,
+		"PriorityClasses": `{map: {a: b}}`,
+		"RuntimeClasses":  `{map: {a: b}}`,
+	}
+	for name := range config.Builtins() {
+		t.Run(name, func(t *testing.T) {
+			step := "transform: {steps: [{name: it, use: " + name + ", with: " + with[name] + ", for: [{kinds: [{group: apps, kind: Deployment}], targets: {matchLabels: {env: prod}}}]}]}\n"
+			c, err := load(t, step)
+			require.NoError(t, err)
+			p, err := c.Transform.Pipeline("prod", config.Known{})
+			require.NoError(t, err)
+			require.IsType(t, &transform.Pipeline{}, p)
+		})
+	}
+}
+
+func TestClaimsAreWhatRelatedKindsNeed(t *testing.T) {
+	claimed := func(more string) (out []string) {
+		c, err := load(t, more)
+		require.NoError(t, err)
+		for _, claim := range c.PermissionClaims() {
+			out = append(out, claim.Resource)
+		}
+		return out
+	}
+	require.Equal(t, []string{"namespaces", "events"}, claimed(""), "no Secrets are synced, so none can be read")
+	require.Equal(t, []string{"namespaces", "events", "configmaps", "secrets"}, claimed("related: [{version: v1, kind: Secret}, {version: v1, kind: ConfigMap}]\n"))
+	require.Equal(t, []string{"namespaces", "events", "services"}, claimed("export: {claims: [{resource: services, verbs: [get]}]}\n"))
+}

@@ -1,0 +1,44 @@
+package config
+
+import (
+	"slices"
+	"strings"
+
+	apisv1alpha2 "github.com/kcp-dev/sdk/apis/apis/v1alpha2"
+
+	"github.com/tmc-sdk/tmc/cluster/publish"
+	placementcontroller "github.com/tmc-sdk/tmc/placement/controller"
+)
+
+// PolicyLayers returns the layers above the tenants' Placements.
+func (p *Placement) PolicyLayers() []placementcontroller.Layer {
+	layers := make([]placementcontroller.Layer, 0, len(p.Layers))
+	for _, l := range p.Layers {
+		policy := placementcontroller.Policy{Clusters: l.Clusters, MaxClusters: l.MaxClusters, Defaults: l.Defaults}
+		if l.Tolerable != nil {
+			policy.Tolerable = *l.Tolerable
+		}
+		layers = append(layers, placementcontroller.NewLayer(l.Name, policy))
+	}
+	return layers
+}
+
+// PermissionClaims returns what the export claims in the workspaces of tenants:
+// what related kinds need, to be read and to have a finalizer, the namespaces,
+// and Events, to be written; and what the configuration adds. A controller that
+// syncs no Secrets claims none.
+func (c *Configuration) PermissionClaims() []apisv1alpha2.PermissionClaim {
+	claims := []apisv1alpha2.PermissionClaim{
+		publish.Claim("", "namespaces", "get", "list", "watch"),
+		publish.Claim("", "events", "*"),
+	}
+	for _, claim := range publish.WorkloadClaims() {
+		if claim.Group == "" && slices.ContainsFunc(c.Related, func(r Resource) bool { return r.Group == "" && strings.ToLower(r.Kind)+"s" == claim.Resource }) {
+			claims = append(claims, claim)
+		}
+	}
+	for _, claim := range c.Export.Claims {
+		claims = append(claims, publish.Claim(claim.Group, claim.Resource, claim.Verbs...))
+	}
+	return claims
+}

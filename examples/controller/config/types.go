@@ -1,0 +1,282 @@
+package config
+
+import (
+	rbacv1 "k8s.io/api/rbac/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	placementv1alpha1 "github.com/tmc-sdk/tmc/placement/v1alpha1"
+)
+
+// Version and kind of the configuration file.
+const (
+	APIVersion = "config.tmc-sdk.dev/v1alpha1"
+	Kind       = "ControllerConfiguration"
+)
+
+// Configuration of a controller.
+type Configuration struct {
+	metav1.TypeMeta `json:",inline"`
+
+	// Installation is the id of this installation: two with different ids never
+	// touch each other's copies. It can't be changed later.
+	Installation string `json:"installation"`
+	// Platform leads to the workspace with the PhysicalClusters and the export.
+	Platform Platform `json:"platform"`
+	// LeaderElection has one replica act.
+	LeaderElection LeaderElection `json:"leaderElection"`
+	// Serving says what is served, where and to whom.
+	Serving Serving `json:"serving"`
+	// Logging says what is logged. The level can be changed at run time.
+	Logging Logging `json:"logging"`
+	// Shutdown says how the controller ends.
+	Shutdown Shutdown `json:"shutdown"`
+	// Resources are the kinds that are placed and synced.
+	Resources []Resource `json:"resources"`
+	// Related are the kinds that follow what mentions them.
+	Related []Resource `json:"related,omitempty"`
+	// Export publishes what clusters serve.
+	Export Export `json:"export"`
+	// Fleet finds and probes the physical clusters.
+	Fleet Fleet `json:"fleet"`
+	// Placement decides.
+	Placement Placement `json:"placement"`
+	// Transform changes what goes to a cluster, and what comes back.
+	Transform Transform `json:"transform"`
+	// Sync applies, observes and reports.
+	Sync Sync `json:"sync"`
+}
+
+// Connection is a kubeconfig and a context in it.
+type Connection struct {
+	// Kubeconfig is the path of a file. Empty: that of the flag --kubeconfig,
+	// else the service account of the pod.
+	Kubeconfig string `json:"kubeconfig,omitempty"`
+	// Context in the file. Empty: its current one.
+	Context string `json:"context,omitempty"`
+}
+
+// Platform is the platform's workspace in kcp.
+type Platform struct {
+	Connection `json:",inline"`
+}
+
+// LeaderElection is by a Lease.
+type LeaderElection struct {
+	// Enabled is true unless the controller never has a second replica.
+	Enabled *bool `json:"enabled,omitempty"`
+	// Connection to the server of the lease; empty: the platform's workspace.
+	Connection `json:",inline"`
+	// Namespace and Name of the lease.
+	Namespace string `json:"namespace,omitempty"`
+	Name      string `json:"name,omitempty"`
+	// LeaseDuration, RenewDeadline and RetryPeriod are client-go's.
+	LeaseDuration metav1.Duration `json:"leaseDuration,omitzero"`
+	RenewDeadline metav1.Duration `json:"renewDeadline,omitzero"`
+	RetryPeriod   metav1.Duration `json:"retryPeriod,omitzero"`
+}
+
+// Serving is what the controller serves.
+type Serving struct {
+	// Health is the address of /healthz and /readyz, without TLS; "0" for none.
+	Health string `json:"health,omitempty"`
+	// Address of /metrics, /fleet, /debug/loglevel and /debug/pprof; "0" for
+	// none.
+	Address string `json:"address,omitempty"`
+	// Authorization of whoever asks: Kubernetes (by TokenReview and
+	// SubjectAccessReview) or None, which needs an address on the loopback.
+	Authorization string `json:"authorization,omitempty"`
+	// Reviewer is the server that is asked; empty: the platform's workspace.
+	Reviewer Connection `json:"reviewer,omitzero"`
+	// CertificateFolder holds tls.crt and tls.key, which are read again when
+	// they change. Empty: a certificate is made at the start.
+	CertificateFolder string `json:"certificateFolder,omitempty"`
+	// Profiling serves /debug/pprof.
+	Profiling bool `json:"profiling"`
+	// FleetPage serves /fleet.
+	FleetPage *bool `json:"fleetPage,omitempty"`
+}
+
+// Logging is of the controller's log, on its standard error.
+type Logging struct {
+	// Level: error, info or debug.
+	Level string `json:"level,omitempty"`
+	// Format: json or text.
+	Format string `json:"format,omitempty"`
+}
+
+// Shutdown is what happens on SIGTERM.
+type Shutdown struct {
+	// Grace is how long work under way may take to end.
+	Grace metav1.Duration `json:"grace,omitzero"`
+}
+
+// Resource is a kind in the version that workspaces serve.
+type Resource struct {
+	// Group; empty for the core group.
+	Group string `json:"group,omitempty"`
+	// Version, as "v1".
+	Version string `json:"version"`
+	// Kind, as "Deployment".
+	Kind string `json:"kind"`
+}
+
+// Export is the APIExport that tenants bind.
+type Export struct {
+	// Name of the export and its endpoint slice.
+	Name string `json:"name,omitempty"`
+	// Publish keeps its schemas those that the clusters serve; else somebody
+	// else writes the export.
+	Publish *bool `json:"publish,omitempty"`
+	// Claims on built-in APIs beside those that related kinds need.
+	Claims []Claim `json:"claims,omitempty"`
+	// Binders may bind the export in their workspaces: users and groups.
+	Binders []rbacv1.Subject `json:"binders,omitempty"`
+	// AllowBreaking and AllowRemoval say which changes of the clusters' schemas
+	// may reach the export though tenants have objects that they break.
+	AllowBreaking bool `json:"allowBreaking,omitempty"`
+	AllowRemoval  bool `json:"allowRemoval,omitempty"`
+}
+
+// Claim is a permission claim of the export.
+type Claim struct {
+	// Group; empty for the core group.
+	Group string `json:"group,omitempty"`
+	// Resource in the plural.
+	Resource string `json:"resource"`
+	// Verbs that are claimed.
+	Verbs []string `json:"verbs"`
+}
+
+// Fleet is the inventory.
+type Fleet struct {
+	// Objects reads PhysicalClusters of the platform's workspace.
+	Objects *bool `json:"objects,omitempty"`
+	// Folder holds kubeconfigs, one for each cluster.
+	Folder string `json:"folder,omitempty"`
+	// Trust is what kubeconfigs may have the controller do.
+	Trust Trust `json:"trust,omitzero"`
+	// Probe policy.
+	Probe Probe `json:"probe,omitzero"`
+	// Grace is how long a cluster may be silent before its work moves.
+	Grace metav1.Duration `json:"grace,omitzero"`
+}
+
+// Trust in kubeconfigs that somebody else wrote.
+type Trust struct {
+	// Files allows them to name files of the controller.
+	Files bool `json:"files,omitempty"`
+	// Exec lists commands that they may have the controller run.
+	Exec []string `json:"exec,omitempty"`
+}
+
+// Probe says how often clusters are asked whether they are well.
+type Probe struct {
+	// Interval between probes, and the time that one may take.
+	Interval metav1.Duration `json:"interval,omitzero"`
+	Timeout  metav1.Duration `json:"timeout,omitzero"`
+	// FailureThreshold and SuccessThreshold are how many in a row count.
+	FailureThreshold int `json:"failureThreshold,omitempty"`
+	SuccessThreshold int `json:"successThreshold,omitempty"`
+}
+
+// Placement is the engine and its controller.
+type Placement struct {
+	// Scorers beside the built-in ones, or other weights for those.
+	Scorers []Scorer `json:"scorers,omitempty"`
+	// Defaults of the Placements that the controller creates.
+	Defaults *placementv1alpha1.PlacementSpec `json:"defaults,omitempty"`
+	// Layers of policy above the tenants', the outermost first.
+	Layers []Layer `json:"layers,omitempty"`
+	// Budget of moves.
+	Budget Budget `json:"budget,omitzero"`
+	// Workers is how many Placements are decided at once.
+	Workers int `json:"workers,omitempty"`
+	// Settling is how long a Placement that covers nothing waits for objects.
+	Settling metav1.Duration `json:"settling,omitzero"`
+}
+
+// Scorer is a scorer by name, or one made of a property of the clusters.
+type Scorer struct {
+	// Name of a scorer that is built in, or that the controller was built
+	// with; with Property, any other name.
+	Name string `json:"name"`
+	// Weight of its score; 0 takes a built-in scorer out.
+	Weight int64 `json:"weight"`
+	// Property of clusters that is a number, and that scores them: Best scores
+	// 100, Worst 0, and what is between in proportion. A cluster without the
+	// property scores 0.
+	Property string  `json:"property,omitempty"`
+	Best     float64 `json:"best,omitempty"`
+	Worst    float64 `json:"worst,omitempty"`
+}
+
+// Layer is a level of policy that is the same for everyone.
+type Layer struct {
+	// Name, as explanations give it.
+	Name string `json:"name"`
+	// Clusters beyond which nothing reaches.
+	Clusters *placementv1alpha1.ClusterSelector `json:"clusters,omitempty"`
+	// MaxClusters of a Placement; 0: no bound.
+	MaxClusters int32 `json:"maxClusters,omitempty"`
+	// Tolerable taints; null: any, empty: none.
+	Tolerable *[]placementv1alpha1.Toleration `json:"tolerable,omitempty"`
+	// Defaults for what a Placement leaves out.
+	Defaults *placementv1alpha1.PlacementSpec `json:"defaults,omitempty"`
+}
+
+// Budget bounds moves; 0 is no bound.
+type Budget struct {
+	// PerMinute, of all, of one workspace, and off the clusters of one region.
+	PerMinute    float64 `json:"perMinute,omitempty"`
+	PerWorkspace float64 `json:"perWorkspace,omitempty"`
+	PerRegion    float64 `json:"perRegion,omitempty"`
+	// Burst after a quiet time.
+	Burst int `json:"burst,omitempty"`
+	// MaxLostShare of the fleet beyond which nothing moves off lost clusters.
+	MaxLostShare float64 `json:"maxLostShare,omitempty"`
+}
+
+// Transform is the pipeline, in order, and the rules for statuses.
+type Transform struct {
+	// Steps of the pipeline.
+	Steps []Step `json:"steps,omitempty"`
+	// Replicas says where more kinds keep the number that is divided.
+	Replicas []Replicas `json:"replicas,omitempty"`
+	// Status rules beside the built-in ones.
+	Status []StatusRule `json:"status,omitempty"`
+}
+
+// Replicas is the field of a kind that is divided among clusters.
+type Replicas struct {
+	// Group and Kind of the objects.
+	Group string `json:"group,omitempty"`
+	Kind  string `json:"kind"`
+	// Path of the field, as [spec, replicas]. Empty: the kind is not divided.
+	Path []string `json:"path,omitempty"`
+}
+
+// StatusRule is about the status of one kind.
+type StatusRule struct {
+	// Group and Kind of the objects.
+	Group string `json:"group,omitempty"`
+	Kind  string `json:"kind"`
+	// Aggregate is an expression in CEL that makes one status of many.
+	Aggregate string `json:"aggregate,omitempty"`
+	// Drop are paths within status that tenants don't see.
+	Drop []string `json:"drop,omitempty"`
+}
+
+// Sync is the loop.
+type Sync struct {
+	// Workers is how many originals are reconciled at once.
+	Workers int `json:"workers,omitempty"`
+	// PerCluster is how many calls are under way to one cluster.
+	PerCluster int `json:"perCluster,omitempty"`
+	// ReportEvery bounds how often one status is written.
+	ReportEvery metav1.Duration `json:"reportEvery,omitzero"`
+	// ReleaseLostAfter lets deletions complete that a lost cluster holds up.
+	// Left out: never.
+	ReleaseLostAfter *metav1.Duration `json:"releaseLostAfter,omitempty"`
+	// TidyAfter is how long an empty namespace on a cluster stays.
+	TidyAfter metav1.Duration `json:"tidyAfter,omitzero"`
+}

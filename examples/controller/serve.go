@@ -1,0 +1,128 @@
+package main
+
+import (
+	"fmt"
+	"net/http"
+	"net/http/pprof"
+	"os"
+	"path/filepath"
+
+	uberzap "go.uber.org/zap"
+	"k8s.io/client-go/rest"
+	"sigs.k8s.io/controller-runtime/pkg/healthz"
+	"sigs.k8s.io/controller-runtime/pkg/manager"
+	"sigs.k8s.io/controller-runtime/pkg/metrics/filters"
+	metricsserver "sigs.k8s.io/controller-runtime/pkg/metrics/server"
+	mcmanager "sigs.k8s.io/multicluster-runtime/pkg/manager"
+
+	tmccluster "github.com/tmc-sdk/tmc/cluster"
+	"github.com/tmc-sdk/tmc/cluster/workspaces"
+	"github.com/tmc-sdk/tmc/examples/controller/config"
+	placementcontroller "github.com/tmc-sdk/tmc/placement/controller"
+	syncer "github.com/tmc-sdk/tmc/sync"
+)
+
+// managerOptions says how the process leads, serves and ends.
+func managerOptions(c *config.Configuration, f *flags, platform *rest.Config) (manager.Options, error) {
+	options := manager.Options{
+		HealthProbeBindAddress:  c.Serving.Health,
+		GracefulShutdownTimeout: &c.Shutdown.Grace.Duration,
+	}
+	var err error
+	if options.Metrics, err = serverOptions(c.Serving, f, platform); err != nil {
+		return options, fmt.Errorf("serving: %w", err)
+	}
+	if l := c.LeaderElection; *l.Enabled {
+		options.LeaderElection = true
+		options.LeaderElectionResourceLock = "leases"
+		options.LeaderElectionNamespace, options.LeaderElectionID = l.Namespace, l.Name
+		options.LeaseDuration, options.RenewDeadline, options.RetryPeriod = &l.LeaseDuration.Duration, &l.RenewDeadline.Duration, &l.RetryPeriod.Duration
+		// The lease is given up only after everything that acts has ended: a
+		// planned restart costs no lease time, and there are never two leaders.
+		options.LeaderElectionReleaseOnCancel = true
+		if l.Connection != (config.Connection{}) {
+			if options.LeaderElectionConfig, err = f.connect(l.Connection); err != nil {
+				return options, fmt.Errorf("leaderElection: %w", err)
+			}
+		}
+	}
+	return options, nil
+}
+
+// serverOptions are those of the server that asks who you are.
+func serverOptions(s config.Serving, f *flags, platform *rest.Config) (metricsserver.Options, error) {
+	options := metricsserver.Options{BindAddress: s.Address, SecureServing: true, CertDir: s.CertificateFolder}
+	if s.CertificateFolder != "" {
+		for _, name := range []string{"tls.crt", "tls.key"} {
+			if _, err := os.Stat(filepath.Join(s.CertificateFolder, name)); err != nil {
+				return options, fmt.Errorf("certificateFolder: %w; leave it out for a certificate made at the start", err)
+			}
+		}
+	}
+	if s.Authorization == config.AuthorizationNone {
+		return options, nil
+	}
+	reviewer := platform
+	if s.Reviewer != (config.Connection{}) {
+		var err error
+		if reviewer, err = f.connect(s.Reviewer); err != nil {
+			return options, fmt.Errorf("reviewer: %w", err)
+		}
+	}
+	options.FilterProvider = func(*rest.Config, *http.Client) (metricsserver.Filter, error) {
+		httpClient, err := rest.HTTPClientFor(reviewer)
+		if err != nil {
+			return nil, err
+		}
+		return filters.WithAuthenticationAndAuthorization(reviewer, httpClient)
+	}
+	return options, nil
+}
+
+// addChecks adds the probes. Alive is a process that answers: what is outside
+// it no restart can mend. Ready is a leader that knows enough to act, or a
+// standby that knows the fleet; see docs/deploy.md.
+func addChecks(mgr mcmanager.Manager, fleet *tmccluster.Fleet, tenants *workspaces.Provider, loop *syncer.Loop, placer *placementcontroller.Controller) error {
+	if err := mgr.AddHealthzCheck("ping", healthz.Ping); err != nil {
+		return err
+	}
+	if err := mgr.AddReadyzCheck("fleet", fleet.Ready); err != nil {
+		return err
+	}
+	for name, check := range map[string]healthz.Checker{
+		"endpoints": tenants.Ready, "placement": placer.Ready, "sync": loop.Ready,
+	} {
+		// A standby watches no workspaces; were it unready for that, a rollout
+		// would wait for ever for the lease that the old replica holds.
+		asLeader := func(r *http.Request) error {
+			select {
+			case <-mgr.Elected():
+				return check(r)
+			default:
+				return nil
+			}
+		}
+		if err := mgr.AddReadyzCheck(name, asLeader); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// addHandlers adds what is served beside the metrics, to the same readers.
+func addHandlers(mgr mcmanager.Manager, fleet *tmccluster.Fleet, c *config.Configuration, level *uberzap.AtomicLevel) error {
+	handlers := map[string]http.Handler{"/debug/loglevel": level}
+	if c.Serving.Profiling {
+		handlers["/debug/pprof/"] = http.HandlerFunc(pprof.Index)
+		handlers["/debug/pprof/cmdline"] = http.HandlerFunc(pprof.Cmdline)
+		handlers["/debug/pprof/profile"] = http.HandlerFunc(pprof.Profile)
+		handlers["/debug/pprof/symbol"] = http.HandlerFunc(pprof.Symbol)
+		handlers["/debug/pprof/trace"] = http.HandlerFunc(pprof.Trace)
+	}
+	for path, handler := range handlers {
+		if err := mgr.AddMetricsServerExtraHandler(path, handler); err != nil {
+			return err
+		}
+	}
+	return nil
+}
