@@ -53,7 +53,9 @@ func TestWatcherReady(t *testing.T) {
 	require.ErrorIs(t, w.Ready(nil), ErrNotSynced)
 	require.ErrorContains(t, w.Ready(nil), "apps/v1 Deployment, v1 Secret in 2 workspaces")
 
-	learn := func(name multicluster.ClusterName, kind schema.GroupVersionKind) { w.synced[syncKey{name, kind}] = struct{}{} }
+	learn := func(name multicluster.ClusterName, kind schema.GroupVersionKind) {
+		w.synced[syncKey{name, kind}] = struct{}{}
+	}
 	learn("one", deployment)
 	require.ErrorContains(t, w.Ready(nil), "v1 Secret")
 	learn("one", secret)
