@@ -25,7 +25,7 @@ func (a AgreedStatus) Aggregate(original *unstructured.Unstructured, copies []Ob
 
 // Tally implements Incremental.
 func (AgreedStatus) Tally() Tally {
-	t := newTally(nil)
+	t := newTally(nil, nil)
 	t.rest = map[string]*agreement{}
 	return t
 }

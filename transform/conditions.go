@@ -2,6 +2,7 @@ package transform
 
 import (
 	"cmp"
+	"fmt"
 	"maps"
 	"slices"
 	"strings"
@@ -14,6 +15,7 @@ import (
 var goodWhenFalse = map[string]bool{
 	"ReplicaFailure": true, "Failed": true, "FailureTarget": true, "Stalled": true, "Reconciling": true,
 	"Degraded": true, "Suspended": true, "DisruptionTarget": true, "FileSystemResizePending": true, "Resizing": true,
+	"ScalingLimited": true, "ControllerResizeError": true, "NodeResizeError": true,
 }
 
 // condition of one copy, and how bad it is.
@@ -28,7 +30,7 @@ func worseFirst(a, b *condition) int {
 }
 
 // conditionsOf returns the conditions of a copy, of each type the worst.
-func conditionsOf(seen Observed) []*condition {
+func (t *tally) conditionsOf(seen Observed) []*condition {
 	list, _ := statusOf(seen.Copy)["conditions"].([]any)
 	out := make([]*condition, 0, len(list))
 	for _, item := range list {
@@ -37,7 +39,7 @@ func conditionsOf(seen Observed) []*condition {
 		if name == "" {
 			continue
 		}
-		c := &condition{name: name, cluster: seen.Cluster, badness: badness(name, fields), fields: fields}
+		c := &condition{name: name, cluster: seen.Cluster, badness: badness(t.adverse[name], fields), fields: fields}
 		i := slices.IndexFunc(out, func(other *condition) bool { return other.name == name })
 		switch {
 		case i < 0:
@@ -49,32 +51,89 @@ func conditionsOf(seen Observed) []*condition {
 	return out
 }
 
-// merged returns of each type of condition the worst, its message preceded by
-// the cluster's name. A type that some copies lack is merged of the others,
-// unless it is one that all must have.
+// merged returns of each type of condition the worst. A good one that not every
+// copy has yet is not told as good: nobody shall wait for Available and get it
+// while a cluster has said nothing. One that must be told by all or not at all
+// is left out until then.
 func (t *tally) merged(problem *error) []any {
 	out := make([]any, 0, len(t.conditions))
 	for _, name := range slices.Sorted(maps.Keys(t.conditions)) {
 		list := t.conditions[name].items
-		if t.together[name] && len(list) < len(t.members) {
+		silent := len(t.members) - len(list)
+		if silent > 0 && t.together[name] {
 			continue
 		}
 		fields, err := copyMap(list[0].fields)
 		if err != nil {
 			*problem = err
+			continue
 		}
-		if message, _ := fields["message"].(string); message != "" {
-			fields["message"] = list[0].cluster + ": " + message
+		switch {
+		case list[0].badness > 0:
+			if message := detail(list); message != "" {
+				fields["message"] = message
+			}
+		case silent > 0 && !t.adverse[name]:
+			fields["status"], fields["reason"] = "Unknown", ReasonNotReportedByAll
+			fields["message"] = fmt.Sprintf("%d of %d clusters have not reported it yet", silent, len(t.members))
+		default:
+			if message, _ := fields["message"].(string); message != "" {
+				fields["message"] = clip(list[0].cluster+": "+message, mostMessage)
+			}
 		}
 		out = append(out, fields)
 	}
 	return out
 }
 
+// ReasonNotReportedByAll is the reason of a merged condition that is good where
+// it is reported, and that some clusters have not reported.
+const ReasonNotReportedByAll = "NotReportedByAll"
+
+// How much is told of single clusters in the message of a merged condition.
+const (
+	mostDetailed = 3
+	mostMessage  = 1024
+)
+
+// detail says what the clusters on which a condition is worst say of it: of the
+// first few, for a status that grows with the fleet is one that can't be written.
+func detail(list []*condition) string {
+	worst := list[0].badness
+	many, _ := slices.BinarySearchFunc(list, worst-1, func(c *condition, badness int) int { return badness - c.badness })
+	told := make([]string, 0, mostDetailed)
+	room := mostMessage / min(many, mostDetailed)
+	for _, c := range list[:min(many, mostDetailed)] {
+		message, _ := c.fields["message"].(string)
+		if message == "" {
+			message, _ = c.fields["reason"].(string)
+		}
+		if message != "" {
+			told = append(told, clip(c.cluster+": "+message, room))
+		}
+	}
+	if len(told) == 0 {
+		return ""
+	}
+	text := strings.Join(told, "; ")
+	if more := many - len(told); more > 0 {
+		text += fmt.Sprintf(" (and %d more clusters)", more)
+	}
+	return text
+}
+
+// clip bounds a message.
+func clip(message string, most int) string {
+	if len(message) <= most {
+		return message
+	}
+	return strings.ToValidUTF8(message[:most], "") + "..."
+}
+
 // badness orders the status of a condition: good, unknown, bad.
-func badness(name string, condition map[string]any) int {
+func badness(adverse bool, condition map[string]any) int {
 	good := "True"
-	if goodWhenFalse[name] {
+	if adverse {
 		good = "False"
 	}
 	switch status, _ := condition["status"].(string); status {

@@ -5,6 +5,7 @@ import (
 
 	"github.com/fluxcd/cli-utils/pkg/kstatus/status"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 )
 
 // HealthStatus says how a copy does.
@@ -45,4 +46,37 @@ func Health(copied *unstructured.Unstructured) (health HealthStatus, message str
 	case status.NotFoundStatus, status.UnknownStatus:
 	}
 	return HealthUnknown, result.Message
+}
+
+// HealthFunc says how a copy does, and why, for people. It is pure, changes
+// nothing and is safe for concurrent use.
+type HealthFunc func(copied *unstructured.Unstructured) (health HealthStatus, message string)
+
+// HealthBy has the health of a kind told by fn, in the place of kstatus:
+//
+//	transform.HealthBy(schema.GroupKind{Group: "db.example", Kind: "Cluster"},
+//		func(c *unstructured.Unstructured) (transform.HealthStatus, string) { ... })
+func HealthBy(kind schema.GroupKind, fn HealthFunc) StatusOption {
+	return func(r *StatusRules) { r.health[kind] = fn }
+}
+
+// Health says how a copy does: by the rule for its kind or, where there is none,
+// by the function Health. A rule that panics, or gives no health that there is,
+// gives HealthUnknown.
+func (r *StatusRules) Health(copied *unstructured.Unstructured) (health HealthStatus, message string) {
+	fn := r.health[groupKind(copied)]
+	if fn == nil {
+		return Health(copied)
+	}
+	defer func() {
+		if p := recover(); p != nil {
+			health, message = HealthUnknown, fmt.Sprintf("the rule for its health panicked: %v", p)
+		}
+	}()
+	health, message = fn(copied)
+	switch health {
+	case Healthy, HealthProgressing, HealthDegraded, HealthUnknown:
+		return health, message
+	}
+	return HealthUnknown, fmt.Sprintf("the rule for its health gives %q, which is none", string(health))
 }

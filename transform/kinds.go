@@ -14,6 +14,7 @@ var kinds = map[schema.GroupKind]Fields{
 	{Group: "apps", Kind: "Deployment"}: {
 		Kind: "Deployment",
 		Sum:  []string{"replicas", "updatedReplicas", "readyReplicas", "availableReplicas", "unavailableReplicas", "terminatingReplicas"},
+		Due:  []string{"unavailableReplicas"},
 	},
 	{Group: "apps", Kind: "StatefulSet"}: {
 		Kind:  "StatefulSet",
@@ -47,7 +48,7 @@ var kinds = map[schema.GroupKind]Fields{
 	{Group: "networking.k8s.io", Kind: "Ingress"}: {Kind: "Ingress", Merge: addresses},
 	{Kind: "PersistentVolumeClaim"}: {
 		Kind:  "PersistentVolumeClaim",
-		Worst: []Ranking{{Field: "phase", Values: []string{"Lost", "Pending", "Bound"}}},
+		Worst: []Ranking{{Field: "phase", Values: []string{"Lost", "Pending", "Bound"}, Missing: "Pending"}},
 		Min:   []string{"capacity.storage"},
 		Agree: []string{"accessModes"},
 	},

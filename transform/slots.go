@@ -116,11 +116,14 @@ func canonical(value any) string {
 // worst is the first value of a ranking that one has.
 type worst struct {
 	ranking []string
+	missing string // what those without one count as; empty: nothing
 	votes   map[string]int
 	n       int
 }
 
-func newWorst(ranking []string) *worst { return &worst{ranking: ranking, votes: map[string]int{}} }
+func newWorst(ranking []string, missing string) *worst {
+	return &worst{ranking: ranking, missing: missing, votes: map[string]int{}}
+}
 
 func (w *worst) add(_ string, value any) { w.apply(value, 1) }
 
@@ -136,14 +139,15 @@ func (w *worst) apply(value any, by int) {
 	}
 }
 
-func (w *worst) value(int) (any, bool) {
+func (w *worst) value(members int) (any, bool) {
+	silent := w.n < members && w.missing != "" && w.n > 0
 	for _, s := range slices.Sorted(maps.Keys(w.votes)) {
 		if !slices.Contains(w.ranking, s) {
 			return s, true
 		}
 	}
 	for _, s := range w.ranking {
-		if w.votes[s] > 0 {
+		if w.votes[s] > 0 || silent && s == w.missing {
 			return s, true
 		}
 	}

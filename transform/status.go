@@ -13,6 +13,9 @@ type Observed struct {
 	Copy *unstructured.Unstructured
 	// Replicas of the original on this cluster; nil if they are not divided.
 	Replicas *int32
+	// Behind says that the copy is not what the original asks for by now: what
+	// the cluster observed is then not the original's newest generation.
+	Behind bool
 }
 
 // Aggregator makes one status of those of the copies. It is pure and safe for
@@ -31,6 +34,7 @@ type StatusRules struct {
 	byKind   map[schema.GroupKind]Aggregator
 	fallback Aggregator
 	dropped  map[schema.GroupKind][]Path
+	health   map[schema.GroupKind]HealthFunc
 }
 
 // StatusOption configures StatusRules.
@@ -46,7 +50,7 @@ func Aggregate(kind schema.GroupKind, a Aggregator) StatusOption {
 // StatefulSet, DaemonSet, ReplicaSet, Job, CronJob, Service, Ingress,
 // PersistentVolumeClaim, HorizontalPodAutoscaler and PodDisruptionBudget.
 func NewStatusRules(opts ...StatusOption) *StatusRules {
-	r := &StatusRules{byKind: make(map[schema.GroupKind]Aggregator, len(kinds)), fallback: AgreedStatus{}, dropped: map[schema.GroupKind][]Path{}}
+	r := &StatusRules{byKind: make(map[schema.GroupKind]Aggregator, len(kinds)), fallback: AgreedStatus{}, dropped: map[schema.GroupKind][]Path{}, health: map[schema.GroupKind]HealthFunc{}}
 	for kind, fields := range kinds {
 		r.byKind[kind] = fields
 	}

@@ -1,6 +1,8 @@
 package transform
 
 import (
+	"maps"
+
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 )
 
@@ -11,6 +13,7 @@ type tally struct {
 	current    int // members whose controllers have seen their newest generation
 	generation int // members with an observedGeneration
 	together   map[string]bool
+	adverse    map[string]bool // condition types that are bad when True
 	slots      []field
 	conditions map[string]*ordered[*condition]
 	rest       map[string]*agreement // all fields, by name; nil to leave them out
@@ -19,6 +22,7 @@ type tally struct {
 type field struct {
 	path     []string
 	together bool
+	due      bool // a member without status adds its replicas
 	slot     slot
 }
 
@@ -34,10 +38,19 @@ type slot interface {
 
 var _ Tally = (*tally)(nil)
 
-func newTally(together []string) *tally {
-	t := &tally{members: map[string]Observed{}, conditions: map[string]*ordered[*condition]{}, together: make(map[string]bool, len(together))}
+func newTally(together, adverse []string) *tally {
+	t := &tally{
+		members: map[string]Observed{}, conditions: map[string]*ordered[*condition]{},
+		together: make(map[string]bool, len(together)), adverse: goodWhenFalse,
+	}
 	for _, name := range together {
 		t.together[name] = true
+	}
+	if len(adverse) > 0 {
+		t.adverse = maps.Clone(goodWhenFalse)
+		for _, name := range adverse {
+			t.adverse[name] = true
+		}
 	}
 	return t
 }
@@ -47,7 +60,7 @@ func (t *tally) Set(seen Observed) {
 	t.Remove(seen.Cluster)
 	t.members[seen.Cluster] = seen
 	t.count(seen, 1, slot.add)
-	for _, c := range conditionsOf(seen) {
+	for _, c := range t.conditionsOf(seen) {
 		list, ok := t.conditions[c.name]
 		if !ok {
 			list = &ordered[*condition]{compare: worseFirst}
@@ -65,7 +78,7 @@ func (t *tally) Remove(cluster string) {
 	}
 	delete(t.members, cluster)
 	t.count(seen, -1, slot.drop)
-	for _, c := range conditionsOf(seen) {
+	for _, c := range t.conditionsOf(seen) {
 		list := t.conditions[c.name]
 		list.remove(c)
 		if len(list.items) == 0 {
@@ -79,13 +92,15 @@ func (t *tally) count(seen Observed, by int, apply func(slot, string, any)) {
 	status := statusOf(seen.Copy)
 	if generation, ok := status["observedGeneration"].(int64); ok {
 		t.generation += by
-		if generation >= seen.Copy.GetGeneration() {
+		if generation >= seen.Copy.GetGeneration() && !seen.Behind {
 			t.current += by
 		}
 	}
 	for _, f := range t.slots {
 		if value, ok := lookup(status, f.path); ok {
 			apply(f.slot, seen.Cluster, value)
+		} else if f.due && len(status) == 0 && seen.Replicas != nil {
+			apply(f.slot, seen.Cluster, int64(*seen.Replicas))
 		}
 	}
 	if t.rest == nil {

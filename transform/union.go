@@ -4,6 +4,9 @@ import (
 	"strings"
 )
 
+// mostMerged bounds a merged list.
+const mostMerged = 1000
+
 // union joins lists of maps, in the order of clusters; an item whose keys were
 // seen before is left out.
 type union struct {
@@ -43,7 +46,9 @@ func (u *union) value(int) (any, bool) {
 			}
 			if key := u.key(m); !seen[key] {
 				seen[key] = true
-				out = append(out, item)
+				if out = append(out, item); len(out) == mostMerged {
+					return out, true
+				}
 			}
 		}
 	}
