@@ -33,6 +33,8 @@ type record struct {
 	waiting []string
 	// told lists what the owner was told of in events.
 	told []string
+	// counted is the aggregate of what the copies' status was.
+	counted *counted
 }
 
 func (l *Loop) record(key Key, uid types.UID) record {

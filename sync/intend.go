@@ -151,10 +151,8 @@ func (l *Loop) render(ctx context.Context, cluster string, key Key, original *un
 		}
 		target.Overrides = overrides
 	}
-	rendered, err := l.pipeline.Render(ctx, target, original, key.origin(original.GetUID()))
-	if err == nil {
-		err = seal(rendered)
-	}
+	target.Division = where.division[cluster]
+	rendered, err := l.renderings.Render(ctx, target, original, key.origin(original.GetUID()))
 	if err != nil {
 		return nil, &RefusalError{Reason: ReasonTransformFailed, Cluster: cluster, Message: err.Error(), Err: err}
 	}
@@ -190,7 +188,7 @@ func (l *Loop) mayLeave(ctx context.Context, key Key, where *assignment) bool {
 		if err != nil || copied == nil || copied.GetDeletionTimestamp() != nil {
 			return false
 		}
-		if health, _ := transform.Health(copied); health != transform.Healthy {
+		if health, _ := l.rules.Health(copied); health != transform.Healthy {
 			return false
 		}
 	}

@@ -46,6 +46,7 @@ type Loop struct {
 	fleet        Fleet
 	provider     multicluster.Provider
 	pipeline     *transform.Pipeline
+	renderings   *transform.Cache
 	rules        *transform.StatusRules
 	opts         options
 	installation string
@@ -68,6 +69,10 @@ type Loop struct {
 }
 
 var _ mcmanager.Runnable = (*Loop)(nil)
+
+// mostRenderings bounds what is kept of what was rendered. An original is rendered
+// several times in a row, by the loop and by the lanes, for each of its targets.
+const mostRenderings = 1024
 
 // New returns a loop and adds it to the manager, with which it starts and
 // stops; where the manager elects a leader, only the leader's loop runs. The
@@ -122,6 +127,7 @@ func newLoop(provider multicluster.Provider, fleet Fleet, pipeline *transform.Pi
 	}
 	l := &Loop{
 		fleet: fleet, provider: provider, pipeline: pipeline, rules: o.rules, opts: o,
+		renderings:   transform.NewCache(pipeline, mostRenderings, transform.Finish(seal)),
 		world:        realSurroundings(),
 		installation: pipeline.Installation(),
 		manager:      "tmc-" + pipeline.Installation(),

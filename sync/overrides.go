@@ -6,9 +6,11 @@ import (
 	"slices"
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/util/validation/field"
 
 	tmccluster "github.com/tmc-sdk/tmc/cluster"
 	"github.com/tmc-sdk/tmc/placement"
+	"github.com/tmc-sdk/tmc/placement/controller"
 	"github.com/tmc-sdk/tmc/placement/v1alpha1"
 	"github.com/tmc-sdk/tmc/transform"
 )
@@ -29,18 +31,44 @@ func overridesFor(p *v1alpha1.Placement, s *tmccluster.State, original *unstruct
 		if !matches {
 			continue
 		}
-		switch {
-		case len(o.JSONPatch) > 0:
-			patch, err := json.Marshal(o.JSONPatch)
-			if err != nil {
-				return nil, fmt.Errorf("placement %s: spec.overrides[%d].jsonPatch: %w", p.Name, i, err)
-			}
-			overrides = append(overrides, transform.Override{JSONPatch: patch})
-		case o.MergePatch != nil:
-			overrides = append(overrides, transform.Override{MergePatch: o.MergePatch.Raw})
+		patch, err := patchOf(o)
+		if err != nil {
+			return nil, fmt.Errorf("placement %s: spec.overrides[%d]: %w", p.Name, i, err)
 		}
+		overrides = append(overrides, patch)
 	}
 	return overrides, nil
+}
+
+// patchOf returns what an override of a Placement is to a pipeline.
+func patchOf(o *v1alpha1.Override) (patch transform.Override, err error) {
+	if len(o.JSONPatch) > 0 {
+		if patch.JSONPatch, err = json.Marshal(o.JSONPatch); err != nil {
+			return patch, fmt.Errorf("jsonPatch: %w", err)
+		}
+	}
+	if o.MergePatch != nil {
+		patch.MergePatch = o.MergePatch.Raw
+	}
+	return patch, nil
+}
+
+var _ controller.SpecValidator = (*Loop)(nil)
+
+// ValidateSpec says what no object could make sense of in a Placement's
+// overrides, so that its author is told when it is written.
+func (*Loop) ValidateSpec(spec *v1alpha1.PlacementSpec) error {
+	var errs field.ErrorList
+	for i := range spec.Overrides {
+		patch, err := patchOf(&spec.Overrides[i])
+		if err == nil {
+			err = patch.Validate()
+		}
+		if err != nil {
+			errs = append(errs, field.Invalid(field.NewPath("spec", "overrides").Index(i), "", err.Error()))
+		}
+	}
+	return errs.ToAggregate()
 }
 
 func selected(selectors []v1alpha1.ResourceSelector, original *unstructured.Unstructured) bool {

@@ -3,6 +3,7 @@ package syncer
 import (
 	"context"
 	"slices"
+	"strings"
 
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -10,6 +11,7 @@ import (
 
 	"github.com/tmc-sdk/tmc/placement"
 	"github.com/tmc-sdk/tmc/placement/v1alpha1"
+	"github.com/tmc-sdk/tmc/transform"
 )
 
 // assignment is where an original goes.
@@ -20,6 +22,9 @@ type assignment struct {
 	targets map[string]v1alpha1.Target
 	// replicas of the original on each target; nil where they are not divided.
 	replicas map[string]int32
+	// division of other wholes, such as the bounds of an autoscaler, on each
+	// target; nil where nothing is divided.
+	division map[string]*transform.Division
 	// refusal says why there are no targets, where that is decided.
 	refusal *RefusalError
 }
@@ -94,7 +99,35 @@ func assign(p *v1alpha1.Placement, original *unstructured.Unstructured) (*assign
 	if replicas, ok := replicasOf(original); ok {
 		a.replicas = placement.Divide(replicas, staying)
 	}
+	a.division = divisions(staying)
 	return a, nil
+}
+
+// divisions returns which part of a whole falls to each target; nil if no target
+// has a share. As in placement.Divide, one without gets nothing then, and shares
+// that are all zero are equal.
+func divisions(targets []v1alpha1.Target) map[string]*transform.Division {
+	if !slices.ContainsFunc(targets, func(t v1alpha1.Target) bool { return t.Share != nil }) {
+		return nil
+	}
+	sorted := slices.SortedFunc(slices.Values(targets), func(a, b v1alpha1.Target) int { return strings.Compare(a.Cluster, b.Cluster) })
+	shares, sum := make([]int64, len(sorted)), int64(0)
+	for i, t := range sorted {
+		if t.Share != nil {
+			shares[i] = max(*t.Share, 0)
+		}
+		sum += shares[i]
+	}
+	if sum == 0 {
+		for i := range shares {
+			shares[i] = 1
+		}
+	}
+	parts := make(map[string]*transform.Division, len(sorted))
+	for i, t := range sorted {
+		parts[t.Cluster] = &transform.Division{Shares: shares, Own: i}
+	}
+	return parts
 }
 
 // replicasOf returns spec.replicas where the object has it.

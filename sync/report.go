@@ -58,6 +58,7 @@ func (l *Loop) observe(ctx context.Context, key Key, original *unstructured.Unst
 				}
 			}
 			todo := l.intend(ctx, lane, key, original, where)
+			seen.Behind = todo.action != nothing || todo.refusal != nil || todo.awaited
 			switch {
 			case refusal != nil:
 			case todo.refusal != nil:
@@ -87,7 +88,7 @@ func (l *Loop) report(ctx context.Context, key Key, original *unstructured.Unstr
 		return reconcile.Result{}, nil // what is on its way is news when it has arrived
 	}
 	current, _, _ := unstructured.NestedMap(original.Object, "status")
-	status, err := l.statusOf(original, current, seen)
+	status, err := l.statusOf(key, original, current, seen)
 	if err != nil {
 		return reconcile.Result{}, err
 	}
@@ -118,11 +119,10 @@ func (l *Loop) report(ctx context.Context, key Key, original *unstructured.Unstr
 }
 
 // statusOf computes the status that the original should have; nil for none.
-func (l *Loop) statusOf(original *unstructured.Unstructured, current map[string]any, seen sighting) (map[string]any, error) {
-	rules := l.rules.For(original.GroupVersionKind())
+func (l *Loop) statusOf(key Key, original *unstructured.Unstructured, current map[string]any, seen sighting) (map[string]any, error) {
 	status := runtime.DeepCopyJSON(current)
 	if anyCopy(seen.copies) {
-		aggregated, err := rules.Aggregate(original, seen.copies)
+		aggregated, err := l.aggregate(key, original, seen.copies)
 		if err != nil {
 			return nil, fmt.Errorf("aggregate status: %w", err)
 		}
@@ -135,7 +135,7 @@ func (l *Loop) statusOf(original *unstructured.Unstructured, current map[string]
 		status = map[string]any{}
 	}
 	now := metav1.NewTime(l.world.now())
-	synced, healthy := syncedCondition(seen), healthyCondition(seen)
+	synced, healthy := syncedCondition(seen), healthyCondition(seen, l.rules)
 	for _, c := range []metav1.Condition{synced, healthy} {
 		transform.SetCondition(status, current, c, now)
 	}
@@ -171,7 +171,7 @@ func syncedCondition(seen sighting) metav1.Condition {
 }
 
 // healthyCondition sums up the copies' health: the worst counts.
-func healthyCondition(seen sighting) metav1.Condition {
+func healthyCondition(seen sighting, rules *transform.StatusRules) metav1.Condition {
 	c := metav1.Condition{Type: ConditionHealthy, Status: metav1.ConditionTrue, Reason: ReasonHealthy, Message: "every copy is healthy"}
 	if len(seen.copies) == 0 {
 		c.Status, c.Reason, c.Message = metav1.ConditionUnknown, ReasonUnknown, "there is no copy"
@@ -179,7 +179,7 @@ func healthyCondition(seen sighting) metav1.Condition {
 	for _, s := range seen.copies {
 		health, message := transform.HealthUnknown, "there is no copy on the cluster yet"
 		if s.Copy != nil {
-			health, message = transform.Health(s.Copy)
+			health, message = rules.Health(s.Copy)
 		}
 		switch {
 		case health == transform.HealthDegraded && c.Reason != ReasonDegraded:

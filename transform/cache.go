@@ -19,6 +19,7 @@ type Cache struct {
 	pipeline    *Pipeline
 	size        int
 	independent bool
+	finish      func(*unstructured.Unstructured) error
 	seed        maphash.Seed
 
 	mu      sync.Mutex
@@ -38,14 +39,29 @@ type cacheEntry struct {
 	rendered *unstructured.Unstructured
 }
 
+// CacheOption configures a Cache.
+type CacheOption func(*Cache)
+
+// Finish has fn change every rendering before it is kept, as to seal it with a
+// digest: what follows from the rendering alone is done once for all. fn is pure,
+// and what it writes is not looked at by the guard.
+func Finish(fn func(rendered *unstructured.Unstructured) error) CacheOption {
+	return func(c *Cache) { c.finish = fn }
+}
+
 // NewCache returns a cache of as many renderings as size says; those not used
 // for the longest time go first. All transformers must be pure, as the contract
 // says.
-func NewCache(p *Pipeline, size int) *Cache {
-	return &Cache{
+func NewCache(p *Pipeline, size int, opts ...CacheOption) *Cache {
+	c := &Cache{
 		pipeline: p, size: max(size, 1), independent: p.TargetIndependent(), seed: maphash.MakeSeed(),
+		finish:  func(*unstructured.Unstructured) error { return nil },
 		entries: map[cacheKey]*list.Element{}, order: list.New(),
 	}
+	for _, opt := range opts {
+		opt(c)
+	}
+	return c
 }
 
 // Render is Pipeline.Render. Of what it returns, the object, its metadata, labels
@@ -54,15 +70,19 @@ func NewCache(p *Pipeline, size int) *Cache {
 // kept, nor are errors.
 func (c *Cache) Render(ctx context.Context, t *Target, original *unstructured.Unstructured, o Origin) (*unstructured.Unstructured, error) {
 	key := cacheKey{origin: o, kind: original.GroupVersionKind(), version: original.GetResourceVersion(), target: c.fingerprint(t)}
-	if key.version == "" || o.UID == "" {
-		return c.pipeline.Render(ctx, t, original, o)
-	}
-	if rendered, ok := c.lookup(key); ok {
+	keeps := key.version != "" && o.UID != ""
+	if rendered, ok := c.lookup(key); ok && keeps {
 		return handOut(rendered), nil
 	}
 	rendered, err := c.pipeline.Render(ctx, t, original, o)
+	if err == nil {
+		err = c.finish(rendered)
+	}
 	if err != nil {
 		return nil, err
+	}
+	if !keeps {
+		return rendered, nil
 	}
 	c.keep(key, rendered)
 	return handOut(rendered), nil

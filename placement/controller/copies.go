@@ -5,6 +5,8 @@ import (
 
 	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/multicluster-runtime/pkg/multicluster"
+
+	"github.com/tmc-sdk/tmc/placement/v1alpha1"
 )
 
 // Copies knows what was carried out of decisions. The sync loop does.
@@ -23,6 +25,14 @@ type CopiesNotifier interface {
 	// NotifyRetired has fn called when the last copies on a cluster that work
 	// was leaving are gone. fn is quick and safe for concurrent use.
 	NotifyRetired(fn func(workspace multicluster.ClusterName, placement types.NamespacedName, cluster string))
+}
+
+// SpecValidator is implemented by Copies that have rules of their own for what
+// a Placement may say, as about overrides. What it refuses is told in the
+// condition Placed, for the reason Invalid, and the decision stays.
+type SpecValidator interface {
+	// ValidateSpec returns what makes no sense; nil if there is nothing.
+	ValidateSpec(spec *v1alpha1.PlacementSpec) error
 }
 
 // CopiesFunc is a Copies that is one function.

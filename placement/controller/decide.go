@@ -64,7 +64,7 @@ func (c *Controller) decide(ctx context.Context, q *question) (*answer, error) {
 
 // place asks the engine, within what the layers above allow.
 func (c *Controller) place(ctx context.Context, q *question, a *answer) error {
-	if err := placement.ValidateSpec(&q.placement.Spec); err != nil {
+	if err := c.validate(&q.placement.Spec); err != nil {
 		a.reject(q, err.Error(), c.poll)
 		return nil
 	}
@@ -93,6 +93,17 @@ func (c *Controller) place(ctx context.Context, q *question, a *answer) error {
 	a.tell(q, d, notes)
 	a.interest.waiting = d.Reason != "" || wantsMore(spec, len(d.Targets))
 	a.interest.properties = looksAtProperties(spec) || slices.ContainsFunc(q.policies, func(n named) bool { return selectsByProperties(n.policy.Clusters) })
+	return nil
+}
+
+// validate says what makes no sense in a spec, to us and to who makes copies.
+func (c *Controller) validate(spec *v1alpha1.PlacementSpec) error {
+	if err := placement.ValidateSpec(spec); err != nil {
+		return err
+	}
+	if v, ok := c.opts.copies.(SpecValidator); ok {
+		return v.ValidateSpec(spec)
+	}
 	return nil
 }
 
