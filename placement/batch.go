@@ -9,14 +9,15 @@ import (
 type RequestFilter interface {
 	Filter
 	// ForRequest returns the filter to use for a request. It bears the same
-	// name and gives the same answers.
+	// name and gives the same answers. Nil: it refuses no cluster.
 	ForRequest(r *Request, fleet *cluster.Snapshot) Filter
 }
 
 // RequestScorer is a Scorer with state per request.
 type RequestScorer interface {
 	Scorer
-	// ForRequest returns the scorer to use for a request.
+	// ForRequest returns the scorer to use for a request. Nil: it has nothing
+	// to say about it, and does not count.
 	ForRequest(r *Request, fleet *cluster.Snapshot) Scorer
 }
 
@@ -36,23 +37,4 @@ type BatchScorer interface {
 	Scorer
 	// ScoreChunk sets scores, by place in the chunk, of the given clusters.
 	ScoreChunk(r *Request, c *cluster.Chunk, clusters cluster.Mask, scores []int64)
-}
-
-// forRequest prepares the plugins of an engine for a request.
-func (e *Engine) forRequest(r *Request, fleet *cluster.Snapshot) ([]Filter, []weighted) {
-	filters := make([]Filter, len(e.filters))
-	for i, f := range e.filters {
-		if p, ok := f.(RequestFilter); ok {
-			f = p.ForRequest(r, fleet)
-		}
-		filters[i] = f
-	}
-	scorers := make([]weighted, len(e.scorers))
-	for i, s := range e.scorers {
-		scorers[i] = s
-		if p, ok := s.Scorer.(RequestScorer); ok {
-			scorers[i].Scorer = p.ForRequest(r, fleet)
-		}
-	}
-	return filters, scorers
 }

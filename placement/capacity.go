@@ -2,17 +2,22 @@ package placement
 
 import (
 	"fmt"
-	"math"
-	"math/bits"
+	"strings"
+
+	"k8s.io/apimachinery/pkg/api/resource"
 
 	"github.com/tmc-sdk/tmc/cluster"
-	"github.com/tmc-sdk/tmc/placement/v1alpha1"
 )
 
 // Capacity refuses clusters without room for the least that they could get: all
-// replicas where they are duplicated, else one or minPerCluster. What the
-// request's own work uses there counts as free. Reason: InsufficientCapacity.
-type Capacity struct{}
+// replicas where they are duplicated, else one or minPerCluster, and with them
+// whatever of the request is not divided. What the request's own work uses
+// there counts as free. Reason: InsufficientCapacity.
+type Capacity struct {
+	// Reserve is the part of what is allocatable, in percent, that stays free
+	// on every cluster.
+	Reserve int
+}
 
 var _ RequestFilter = Capacity{}
 
@@ -21,13 +26,20 @@ func (Capacity) Name() string { return "Capacity" }
 
 // Filter implements Filter.
 func (f Capacity) Filter(r *Request, c *cluster.State) *Reason {
-	return f.ForRequest(r, nil).Filter(r, c)
+	if p, ok := f.ForRequest(r, nil).(*fitting); ok {
+		return p.Filter(r, c)
+	}
+	return nil
 }
 
 // ForRequest implements RequestFilter.
-func (Capacity) ForRequest(r *Request, _ *cluster.Snapshot) Filter {
-	d := demandOf(r)
-	return &fitting{d: d, one: scale(d.unit, d.least)}
+func (f Capacity) ForRequest(r *Request, _ *cluster.Snapshot) Filter {
+	d := demandOf(r, f.Reserve)
+	one := d.need(d.least)
+	if isNothing(&one) {
+		return nil
+	}
+	return &fitting{Capacity: f, d: d, one: one}
 }
 
 // fitting is Capacity for one request.
@@ -41,141 +53,51 @@ var _ BatchFilter = (*fitting)(nil)
 
 // Filter implements Filter.
 func (f *fitting) Filter(r *Request, c *cluster.State) *Reason {
-	if have := f.d.slots(r, c); have < f.d.least {
-		return &Reason{"InsufficientCapacity", fmt.Sprintf("the cluster has room for %d of the %d replicas that it would get at least", have, f.d.least)}
+	if f.d.fits(r, c) {
+		return nil
 	}
-	return nil
+	free := f.d.free(r, c)
+	lack := shortage(&f.one, &free)
+	if f.d.total == 0 {
+		return &Reason{"InsufficientCapacity", "the cluster has no room for the work; it lacks " + lack}
+	}
+	return &Reason{"InsufficientCapacity", fmt.Sprintf("the cluster has room for %d of the %d replicas that it would get at least; it lacks %s", f.d.slots(r, c), f.d.least, lack)}
 }
 
 // FilterChunk implements BatchFilter.
-func (f *fitting) FilterChunk(_ *Request, c *cluster.Chunk, clusters cluster.Mask, refuse func(string, cluster.Mask)) {
-	if f.d.least == 0 {
-		return
-	}
+func (f *fitting) FilterChunk(r *Request, c *cluster.Chunk, clusters cluster.Mask, refuse func(string, cluster.Mask)) {
 	facts := c.Facts()
 	refused := clusters.And(facts.CapacityKnown)
+	exact := len(f.one.Extended) == 0 && f.Reserve == 0 // the columns say all
 	for i, ok := refused.Next(0); ok; i, ok = refused.Next(i + 1) {
 		if facts.MilliCPU[i] >= f.one.MilliCPU && facts.Memory[i] >= f.one.Memory &&
 			facts.EphemeralStorage[i] >= f.one.EphemeralStorage && facts.Pods[i] >= f.one.Pods &&
-			(len(f.one.Extended) == 0 || fits(f.d.unit, c.At(i).Free()) >= f.d.least) {
+			(exact || f.d.fits(r, c.At(i))) {
 			refused.Clear(i)
 		}
 	}
 	refuse("InsufficientCapacity", refused)
 }
 
-// demand is what a request asks of capacity.
-type demand struct {
-	// total replicas of all workloads.
-	total int64
-	// unit is what one replica requests; with several workloads the most that
-	// any requests of each resource.
-	unit cluster.Resources
-	// least and most replicas that a chosen cluster gets.
-	least, most int64
-}
-
-func demandOf(r *Request) demand {
-	d := demand{total: total(r), unit: unit(r), most: unbounded}
-	d.least = d.total
-	if kind := division(r); kind != v1alpha1.DivisionDuplicated {
-		least := int64(1)
-		if m := r.Spec.Division.MinPerCluster; m != nil {
-			least = max(least, int64(*m))
-		}
-		if m := r.Spec.Division.MaxPerCluster; m != nil {
-			d.most = max(0, int64(*m))
-		}
-		d.least = min(d.total, least)
-	}
-	return d
-}
-
-// unbounded is the number of slots of a cluster whose capacity is not known, or
-// that the request asks nothing of.
-const unbounded = 1 << 40
-
-// total is the number of replicas of all workloads of the request.
-func total(r *Request) int64 {
-	var n int64
-	for i := range r.Workloads {
-		if replicas := r.Workloads[i].Replicas; replicas != nil {
-			n += int64(max(0, *replicas))
+// shortage says what is missing, for people: "2 cpu and 3Gi memory".
+func shortage(need, have *cluster.Resources) string {
+	lack := need.Sub(*have)
+	var list []string
+	say := func(what string, q *resource.Quantity) {
+		if q.Sign() > 0 {
+			list = append(list, q.String()+" "+what)
 		}
 	}
-	return min(n, unbounded)
-}
-
-func unit(r *Request) cluster.Resources {
-	var u cluster.Resources
-	for i := range r.Workloads {
-		q := r.Workloads[i].Requests
-		u.MilliCPU, u.Memory = max(u.MilliCPU, q.MilliCPU), max(u.Memory, q.Memory)
-		u.EphemeralStorage, u.Pods = max(u.EphemeralStorage, q.EphemeralStorage), max(u.Pods, q.Pods)
-		if len(q.Extended) > 0 && u.Extended == nil {
-			u = u.Add(cluster.Resources{Extended: q.Extended}) // a map of its own
-			continue
-		}
-		for name, v := range q.Extended {
-			u.Extended[name] = max(u.Extended[name], v)
-		}
+	say("cpu", resource.NewMilliQuantity(lack.MilliCPU, resource.DecimalSI))
+	say("memory", resource.NewQuantity(lack.Memory, resource.BinarySI))
+	say("ephemeral storage", resource.NewQuantity(lack.EphemeralStorage, resource.BinarySI))
+	say("pods", resource.NewQuantity(lack.Pods, resource.DecimalSI))
+	for _, name := range sortedNames(lack.Extended) {
+		say(string(name), resource.NewQuantity(lack.Extended[name], resource.DecimalSI))
 	}
-	return u
-}
-
-// scale multiplies what n replicas request; amounts beyond all reason stay the
-// greatest there is. Extended resources are taken as they are.
-func scale(u cluster.Resources, n int64) cluster.Resources {
-	times := func(v int64) int64 {
-		hi, lo := bits.Mul64(uint64(max(0, v)), uint64(max(0, n)))
-		if hi != 0 || lo > math.MaxInt64 {
-			return math.MaxInt64
-		}
-		return int64(lo)
+	if len(list) > 1 {
+		last := len(list) - 1
+		return strings.Join(list[:last], ", ") + " and " + list[last]
 	}
-	u.MilliCPU, u.Memory = times(u.MilliCPU), times(u.Memory)
-	u.EphemeralStorage, u.Pods = times(u.EphemeralStorage), times(u.Pods)
-	return u
-}
-
-// slots returns how many replicas fit on a cluster, those of the request that
-// are there counted in.
-func (d *demand) slots(r *Request, c *cluster.State) int64 {
-	if !c.CapacityKnown {
-		return unbounded
-	}
-	n := fits(d.unit, c.Free())
-	if t := r.target(c.Name); t != nil {
-		own := d.total
-		if t.Share != nil {
-			own = *t.Share
-		}
-		n += min(max(0, own), unbounded)
-	}
-	return min(n, unbounded)
-}
-
-// fits returns how often u fits into free.
-func fits(u, free cluster.Resources) int64 {
-	n := int64(unbounded)
-	fit := func(one, have int64) {
-		if one > 0 {
-			n = min(n, max(0, have)/one)
-		}
-	}
-	fit(u.MilliCPU, free.MilliCPU)
-	fit(u.Memory, free.Memory)
-	fit(u.EphemeralStorage, free.EphemeralStorage)
-	fit(u.Pods, free.Pods)
-	for name, one := range u.Extended {
-		fit(one, free.Extended[name])
-	}
-	return n
-}
-
-func division(r *Request) v1alpha1.DivisionType {
-	if r.Spec == nil || r.Spec.Division == nil || r.Spec.Division.Type == "" {
-		return v1alpha1.DivisionDuplicated
-	}
-	return r.Spec.Division.Type
+	return strings.Join(list, "")
 }

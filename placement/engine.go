@@ -13,6 +13,8 @@ type Engine struct {
 	filters     []Filter
 	scorers     []weighted
 	expressions *expressions
+	external    map[string]int64 // weights of scores from outside
+	reserve     int              // percent of each cluster
 }
 
 type weighted struct {
@@ -30,8 +32,9 @@ func WithFilter(f Filter) Option {
 
 // WithScorer adds a scorer, or changes the weight of the built-in one of that
 // name. The score of a cluster is the mean of all scores by weight; the
-// built-in ones weigh 1 (FreeCapacity), 2 (Preferred) and 3 (Taints). A weight
-// of 0 takes a built-in one out.
+// built-in ones weigh 1 (FreeCapacity), 2 (Preferred and PreferredAffinity), 3 (Taints)
+// and 0 (MostAllocated, Balance, TopologySpread and Stability). One of weight 0
+// counts only for a Placement that gives it a weight in spec.scoring.
 func WithScorer(s Scorer, weight int64) Option {
 	return func(e *Engine) { e.scorers = append(e.scorers, weighted{s, weight}) }
 }
@@ -44,8 +47,8 @@ const mostWeight = 1000
 func NewEngine(opts ...Option) (*Engine, error) {
 	x := &expressions{}
 	e := &Engine{
-		filters:     []Filter{Selector{x}, Schedulable{}, Taints{}, ServedAPIs{}, Capacity{}},
-		scorers:     []weighted{{FreeCapacity{}, 1}, {Preferred{x}, 2}, {Taints{}, 3}},
+		filters:     []Filter{Selector{x}, Evicted{}, Schedulable{}, Taints{}, ServedAPIs{}, Affinity{}, Capacity{}},
+		scorers:     builtinScorers(x),
 		expressions: x,
 	}
 	builtin := len(e.scorers)
@@ -54,10 +57,15 @@ func NewEngine(opts ...Option) (*Engine, error) {
 			opt(e)
 		}
 	}
-	if err := e.checkFilters(); err != nil {
+	for i := range e.filters {
+		if _, ok := e.filters[i].(Capacity); ok {
+			e.filters[i] = Capacity{Reserve: e.reserve}
+		}
+	}
+	if err := errors.Join(e.checkProfile(), e.checkFilters(), e.checkScorers(builtin)); err != nil {
 		return nil, err
 	}
-	return e, e.checkScorers(builtin)
+	return e, nil
 }
 
 func (e *Engine) checkFilters() error {
@@ -92,6 +100,5 @@ func (e *Engine) checkScorers(builtin int) error {
 			e.scorers = append(e.scorers, s)
 		}
 	}
-	e.scorers = slices.DeleteFunc(e.scorers, func(s weighted) bool { return s.weight == 0 })
 	return nil
 }

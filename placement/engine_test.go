@@ -89,7 +89,7 @@ func ExampleEngine_Place() {
 	fmt.Print(decision.Explain())
 	// Output:
 	// eu-1: chosen; score 80 (FreeCapacity 80×1, Preferred 50×2, Taints 100×3)
-	// eu-2: refused by Capacity (InsufficientCapacity): the cluster has room for 1 of the 3 replicas that it would get at least
+	// eu-2: refused by Capacity (InsufficientCapacity): the cluster has room for 1 of the 3 replicas that it would get at least; it lacks 2 cpu
 	// us-1: refused by Schedulable (Cordoned): the cluster is cordoned and takes no new work; uncordon it
 }
 

@@ -39,7 +39,7 @@ func (d *Decision) Verdicts() []Verdict {
 		return nil
 	}
 	list := make([]Verdict, 0, d.fleet.Len())
-	filters, scorers := d.engine.forRequest(d.request, d.fleet)
+	filters, scorers := d.engine.filtersFor(d.request, d.fleet), d.engine.scorersFor(d.request, d.fleet)
 	for state := range d.fleet.All() {
 		list = append(list, d.verdict(filters, scorers, state))
 	}

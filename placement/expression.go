@@ -3,10 +3,12 @@ package placement
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 
 	"github.com/google/cel-go/cel"
 	"github.com/google/cel-go/common/types"
+	"github.com/google/cel-go/common/types/ref"
 
 	"github.com/tmc-sdk/tmc/cluster"
 )
@@ -26,9 +28,23 @@ const (
 type expressions struct {
 	mu    sync.Mutex
 	env   *cel.Env
-	known map[string]compiled
-	order []string // a ring: the oldest goes first
+	known map[spelled]compiled
+	order []spelled // a ring: the oldest goes first
 	next  int
+}
+
+// kind is what an expression must be.
+type kind int
+
+const (
+	aBool kind = iota
+	aNumber
+)
+
+// spelled is an expression and what it must be.
+type spelled struct {
+	text string
+	kind kind
 }
 
 type compiled struct {
@@ -37,9 +53,10 @@ type compiled struct {
 }
 
 // compile compiles an expression over `cluster`, which has name, region, zone,
-// provider, version, labels, properties (numbers where they are) and ready; and
-// `request`, which has workspace, namespace, name and replicas.
-func (x *expressions) compile(text string) (cel.Program, error) {
+// provider, version, labels, properties (numbers where they are), ready, nodes,
+// free and allocatable (cpu in cores, memory in bytes, pods); and `request`,
+// which has workspace, namespace, name and replicas.
+func (x *expressions) compile(text string, want kind) (cel.Program, error) {
 	if len(text) > mostExpression {
 		return nil, fmt.Errorf("an expression is at most %d bytes long", mostExpression)
 	}
@@ -48,11 +65,12 @@ func (x *expressions) compile(text string) (cel.Program, error) {
 		if err != nil {
 			return nil, err
 		}
-		return compileWith(env, text)
+		return compileWith(env, text, want)
 	}
 	x.mu.Lock()
 	defer x.mu.Unlock()
-	if c, ok := x.known[text]; ok {
+	key := spelled{text, want}
+	if c, ok := x.known[key]; ok {
 		return c.program, c.err
 	}
 	if x.env == nil {
@@ -60,17 +78,17 @@ func (x *expressions) compile(text string) (cel.Program, error) {
 		if err != nil {
 			return nil, err
 		}
-		x.env, x.known = env, map[string]compiled{}
+		x.env, x.known = env, map[spelled]compiled{}
 	}
-	program, err := compileWith(x.env, text)
+	program, err := compileWith(x.env, text, want)
 	if len(x.order) < mostPrograms {
-		x.order = append(x.order, text)
+		x.order = append(x.order, key)
 	} else {
 		delete(x.known, x.order[x.next])
-		x.order[x.next] = text
+		x.order[x.next] = key
 		x.next = (x.next + 1) % mostPrograms
 	}
-	x.known[text] = compiled{program, err}
+	x.known[key] = compiled{program, err}
 	return program, err
 }
 
@@ -81,19 +99,58 @@ func newEnv() (*cel.Env, error) {
 	)
 }
 
-func compileWith(env *cel.Env, text string) (cel.Program, error) {
+func compileWith(env *cel.Env, text string, want kind) (cel.Program, error) {
 	ast, issues := env.Compile(text)
 	if issues.Err() != nil {
 		return nil, issues.Err()
 	}
-	if t := ast.OutputType(); !t.IsExactType(cel.BoolType) && !t.IsExactType(cel.DynType) {
-		return nil, fmt.Errorf("the expression is a %s and must be a bool", t)
+	if err := want.admits(ast.OutputType()); err != nil {
+		return nil, err
 	}
 	return env.Program(ast, cel.CostLimit(mostCost))
 }
 
+func (k kind) admits(t *cel.Type) error {
+	allowed, name := []*cel.Type{cel.BoolType}, "bool"
+	if k == aNumber {
+		allowed, name = []*cel.Type{cel.IntType, cel.UintType, cel.DoubleType}, "number"
+	}
+	if t.IsExactType(cel.DynType) || slices.ContainsFunc(allowed, t.IsExactType) {
+		return nil // what is not known before is checked when it is run
+	}
+	return fmt.Errorf("the expression is a %s and must be a %s", t, name)
+}
+
 // evaluate runs a program on a cluster.
 func evaluate(program cel.Program, request map[string]any, c *cluster.State) (bool, error) {
+	out, err := run(program, request, c)
+	if err != nil {
+		return false, err
+	}
+	if result, ok := out.(types.Bool); ok {
+		return bool(result), nil
+	}
+	return false, errors.New("expression: its value is not a bool")
+}
+
+// evaluateNumber runs a program on a cluster.
+func evaluateNumber(program cel.Program, request map[string]any, c *cluster.State) (float64, error) {
+	out, err := run(program, request, c)
+	if err != nil {
+		return 0, err
+	}
+	switch n := out.(type) {
+	case types.Int:
+		return float64(n), nil
+	case types.Uint:
+		return float64(n), nil
+	case types.Double:
+		return float64(n), nil
+	}
+	return 0, errors.New("expression: its value is not a number")
+}
+
+func run(program cel.Program, request map[string]any, c *cluster.State) (ref.Val, error) {
 	properties := make(map[string]any, len(c.Properties))
 	for name, p := range c.Properties {
 		properties[name] = p.Text
@@ -105,16 +162,19 @@ func evaluate(program cel.Program, request map[string]any, c *cluster.State) (bo
 		"request": request,
 		"cluster": map[string]any{
 			"name": c.Name, "region": c.Region, "zone": c.Zone, "provider": c.Provider, "version": c.Version,
-			"labels": c.Labels, "properties": properties, "ready": c.Ready,
+			"labels": c.Labels, "properties": properties, "ready": c.Ready, "nodes": int64(c.Nodes),
+			"free": amounts(c.Free()), "allocatable": amounts(c.Allocatable),
 		},
 	})
 	if err != nil {
-		return false, fmt.Errorf("expression: %w", err)
+		return nil, fmt.Errorf("expression: %w", err)
 	}
-	if result, ok := out.(types.Bool); ok {
-		return bool(result), nil
-	}
-	return false, errors.New("expression: its value is not a bool")
+	return out, nil
+}
+
+// amounts are resources in expressions.
+func amounts(r cluster.Resources) map[string]any {
+	return map[string]any{"cpu": float64(r.MilliCPU) / 1000, "memory": r.Memory, "pods": r.Pods}
 }
 
 // requestVariable is `request` in expressions.

@@ -63,7 +63,7 @@ func newMatcher(s *v1alpha1.ClusterSelector, r *Request, x *expressions) (*Match
 	m.properties, more = compileRules(nil, s.MatchProperties)
 	err = errors.Join(err, more)
 	if s.Expression != "" {
-		m.program, more = x.compile(s.Expression)
+		m.program, more = x.compile(s.Expression, aBool)
 		m.request = requestVariable(r)
 		err = errors.Join(err, more)
 	}

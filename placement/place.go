@@ -19,13 +19,14 @@ func (e *Engine) Place(ctx context.Context, r *Request, fleet *cluster.Snapshot)
 	if r == nil {
 		return nil, errors.New("placement: no request")
 	}
-	if err := validateSpec(r.Spec, e.expressions); err != nil {
-		return nil, err
+	if err := e.Validate(r.Spec); err != nil {
+		return nil, &SpecError{err}
 	}
 	if fleet == nil {
 		fleet = cluster.NewSnapshot()
 	}
 	asked := r.prepare()
+	fleet = Overlay(fleet, asked.Reserved)
 	d := &Decision{engine: e, request: asked, fleet: fleet}
 	s := e.screen(asked, fleet)
 	d.Rejected = s.refusals.rejections(asked)
@@ -48,3 +49,12 @@ func (e *Engine) Place(ctx context.Context, r *Request, fleet *cluster.Snapshot)
 	sortTargets(d.Targets)
 	return d, nil
 }
+
+// SpecError is what Place returns for a spec that makes no sense. Its message
+// names every field that is wrong.
+type SpecError struct{ Err error }
+
+func (e *SpecError) Error() string { return e.Err.Error() }
+
+// Unwrap returns what is wrong.
+func (e *SpecError) Unwrap() error { return e.Err }

@@ -109,17 +109,28 @@ func (r *Request) On(cluster string) bool { return r.target(cluster) != nil }
 // target returns the current target on a cluster; nil if there is none that
 // stays.
 func (r *Request) target(cluster string) *v1alpha1.Target {
+	if at := r.targetAt(cluster); at >= 0 {
+		return &r.Current[at]
+	}
+	return nil
+}
+
+// targetAt returns the place of the current target on a cluster, or -1.
+func (r *Request) targetAt(cluster string) int {
+	if len(r.Current) == 0 {
+		return -1
+	}
 	// The engine hands on a list that is sorted: what is there is found fast.
 	at, ok := slices.BinarySearchFunc(r.Current, cluster, func(t v1alpha1.Target, name string) int { return cmp.Compare(t.Cluster, name) })
 	if ok && !r.Current[at].Leaving {
-		return &r.Current[at]
+		return at
 	}
 	for i := range r.Current {
 		if t := &r.Current[i]; t.Cluster == cluster && !t.Leaving {
-			return t
+			return i
 		}
 	}
-	return nil
+	return -1
 }
 
 // prepare returns a copy for the engine and its plugins, with a spec and with
@@ -141,6 +152,10 @@ func (r *Request) prepare() *Request {
 	if !slices.IsSortedFunc(p.Current, byCluster) {
 		p.Current = slices.Clone(p.Current)
 		slices.SortStableFunc(p.Current, byCluster)
+	}
+	if !slices.IsSortedFunc(p.Scores, byScorer) {
+		p.Scores = slices.Clone(p.Scores)
+		slices.SortStableFunc(p.Scores, byScorer)
 	}
 	return &p
 }

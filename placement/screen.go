@@ -47,8 +47,8 @@ type screener struct {
 
 // screen runs filters and scorers over the fleet, in the order of names.
 func (e *Engine) screen(r *Request, fleet *cluster.Snapshot) *screened {
-	s := &screener{screened: &screened{request: r, demand: demandOf(r), expressions: e.expressions}}
-	s.filters, s.scorers = e.forRequest(r, fleet)
+	s := &screener{screened: &screened{request: r, demand: demandOf(r, e.reserve), expressions: e.expressions}}
+	s.filters, s.scorers = e.filtersFor(r, fleet), e.scorersFor(r, fleet)
 	s.refusals.filters = s.filters
 	buffer := make([]int64, 2*cluster.ChunkSize)
 	s.scores, s.sums = buffer[:cluster.ChunkSize], buffer[cluster.ChunkSize:]

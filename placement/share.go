@@ -44,20 +44,83 @@ func (s *screened) share(chosen []pick) *Reason {
 		}
 		parts[i] = p
 	}
-	if sticky && keeps(parts, chosen, d.total) {
+	if sticky && keeps(parts, chosen, d.total) && s.keepsAll(chosen, parts) {
 		for i := range chosen {
 			chosen[i].share = chosen[i].current.Share
 		}
 		return nil
 	}
-	sum := settle(parts, d.total, kind == v1alpha1.DivisionPacked)
+	sum, fits := s.settleAll(chosen, parts, kind == v1alpha1.DivisionPacked)
 	for i := range chosen {
 		chosen[i].share = &parts[i].n
 	}
-	if sum != d.total {
+	switch {
+	case sum != d.total:
 		return &Reason{v1alpha1.ReasonInsufficientCapacity, fmt.Sprintf("the chosen clusters take %d of %d replicas within their capacity and spec.division; add capacity or clusters", sum, d.total)}
+	case !fits:
+		return &Reason{v1alpha1.ReasonInsufficientCapacity, "the chosen clusters hold all replicas together but not the parts of every workload; add capacity or clusters"}
 	}
 	return nil
+}
+
+// mostTries bounds how often shares are divided anew because the parts of
+// several workloads, which are rounded each, do not fit on a cluster.
+const mostTries = 64
+
+// settleAll settles the parts. With several workloads each of them is divided
+// in proportion to the shares, and rounded: where a cluster would get more than
+// it has room for, its share is lowered until it does not.
+func (s *screened) settleAll(chosen []pick, parts []part, packed bool) (sum int64, fits bool) {
+	d := &s.demand
+	if len(d.parts) < 2 {
+		return settle(parts, d.total, packed), true
+	}
+	given := slices.Clone(parts)
+	for range mostTries {
+		copy(parts, given)
+		sum = settle(parts, d.total, packed)
+		over := s.overfull(chosen, parts)
+		if over < 0 || sum != d.total {
+			return sum, over < 0
+		}
+		given[over].most = parts[over].n - 1
+		given[over].n = min(given[over].n, given[over].most)
+		if given[over].most < given[over].least {
+			break
+		}
+	}
+	return sum, false
+}
+
+// overfull returns the first cluster whose parts of the workloads do not fit,
+// or -1.
+func (s *screened) overfull(chosen []pick, parts []part) int {
+	d := &s.demand
+	seats, needs := make([]seat, len(chosen)), make([]cluster.Resources, len(chosen))
+	for i := range chosen {
+		seats[i] = seat{cluster: chosen[i].state.Name, share: uint64(max(0, parts[i].n))}
+		needs[i] = d.whole
+	}
+	slices.SortFunc(seats, bySeat) // as Divide does
+	for w := range d.parts {
+		for i := range seats {
+			seats[i].n = 0
+		}
+		apportion(uint64(d.parts[w].replicas), seats)
+		for i := range chosen {
+			at, _ := slices.BinarySearchFunc(seats, seat{cluster: chosen[i].state.Name}, bySeat)
+			needs[i] = plus(needs[i], times(d.parts[w].unit, int64(seats[at].n)))
+		}
+	}
+	for i := range chosen {
+		if !chosen[i].state.CapacityKnown {
+			continue
+		}
+		if have := d.free(s.request, chosen[i].state); !holds(&have, &needs[i]) {
+			return i
+		}
+	}
+	return -1
 }
 
 // byShare orders clusters such that, among those equally due a replica, who has
@@ -115,6 +178,19 @@ func keeps(parts []part, chosen []pick, want int64) bool {
 		}
 	}
 	return true
+}
+
+// keepsAll says whether the shares of before divide every one of several
+// workloads such that it fits.
+func (s *screened) keepsAll(chosen []pick, parts []part) bool {
+	if len(s.demand.parts) < 2 {
+		return true
+	}
+	before := slices.Clone(parts)
+	for i := range chosen {
+		before[i].n = *chosen[i].current.Share
+	}
+	return s.overfull(chosen, before) < 0
 }
 
 // settle brings the parts, the best first, to the sum that is wanted, as near as

@@ -46,9 +46,14 @@ func matchesTaint(t *v1alpha1.Toleration, taint *clusterv1alpha1.Taint) bool {
 	return t.Key != "" && t.Value == taint.Value
 }
 
-// recheck returns when the first toleration of a taint on a current target runs
-// out; zero if none does.
+// recheck returns when the first toleration of a taint on a current target, or
+// the first eviction, runs out; zero if none does.
 func recheck(r *Request, fleet *cluster.Snapshot) (first time.Time) {
+	for i := range r.Evicted {
+		if until := r.Evicted[i].Until; until.After(r.Now) && (first.IsZero() || until.Before(first)) {
+			first = until
+		}
+	}
 	for i := range r.Current {
 		state, ok := fleet.Lookup(r.Current[i].Cluster)
 		if !ok || r.Current[i].Leaving {

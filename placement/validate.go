@@ -13,12 +13,14 @@ import (
 // ValidateSpec returns all that makes no sense in a spec, each with its field
 // and what is allowed there; nil if there is nothing. It checks again what the
 // API's schema checks, for specs that never met an API server.
-func ValidateSpec(s *v1alpha1.PlacementSpec) error { return validateSpec(s, nil) }
-
-func validateSpec(s *v1alpha1.PlacementSpec, x *expressions) error {
+func ValidateSpec(s *v1alpha1.PlacementSpec) error {
 	if s == nil {
 		return nil
 	}
+	return specErrors(s, nil).ToAggregate()
+}
+
+func specErrors(s *v1alpha1.PlacementSpec, x *expressions) field.ErrorList {
 	root := field.NewPath("spec")
 	var errs field.ErrorList
 	for i := range s.Resources {
@@ -47,7 +49,9 @@ func validateSpec(s *v1alpha1.PlacementSpec, x *expressions) error {
 	for i := range s.Overrides {
 		errs = append(errs, validateSelector(x, s.Overrides[i].Clusters, root.Child("overrides").Index(i).Child("clusters"))...)
 	}
-	return errs.ToAggregate()
+	errs = append(errs, validateScoring(x, s.Scoring, root.Child("scoring"))...)
+	errs = append(errs, validateAffinity(s.Affinity, root.Child("affinity"))...)
+	return append(errs, validateAffinity(s.AntiAffinity, root.Child("antiAffinity"))...)
 }
 
 func validateResource(s *v1alpha1.ResourceSelector, at *field.Path) (errs field.ErrorList) {
@@ -87,7 +91,7 @@ func validateSelector(x *expressions, s *v1alpha1.ClusterSelector, at *field.Pat
 		errs = append(errs, validateRequirement(&s.MatchProperties[i], at.Child("matchProperties").Index(i))...)
 	}
 	if s.Expression != "" {
-		if _, err := x.compile(s.Expression); err != nil {
+		if _, err := x.compile(s.Expression, aBool); err != nil {
 			errs = append(errs, field.Invalid(at.Child("expression"), s.Expression, err.Error()))
 		}
 	}

@@ -2,6 +2,7 @@ package controller
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -80,6 +81,10 @@ func (c *Controller) place(ctx context.Context, q *question, a *answer) error {
 	start := time.Now()
 	d, err := c.engine.Place(ctx, requestFor(q, spec), pen.fleet)
 	c.metrics.duration.Observe(time.Since(start).Seconds())
+	if spec := (*placement.SpecError)(nil); errors.As(err, &spec) {
+		a.reject(q, spec.Error(), c.poll) // a scorer that the engine does not have, say
+		return nil
+	}
 	if err != nil {
 		return fmt.Errorf("place: %w", err)
 	}

@@ -1,0 +1,355 @@
+package placement
+
+import (
+	"maps"
+	"math"
+	"math/bits"
+	"slices"
+
+	corev1 "k8s.io/api/core/v1"
+
+	"github.com/tmc-sdk/tmc/cluster"
+	"github.com/tmc-sdk/tmc/placement/v1alpha1"
+)
+
+// demand is what a request asks of capacity: of the workloads that are divided,
+// replicas; and with them, on every target, those that are not.
+type demand struct {
+	// total replicas of all workloads.
+	total int64
+	// whole is what every target holds besides replicas.
+	whole cluster.Resources
+	// parts are the workloads with replicas.
+	parts []workloadPart
+	// least and most replicas that a chosen cluster gets.
+	least, most int64
+	// reserve is the percentage of what is allocatable that stays free.
+	reserve int64
+	// own is what current targets hold of each part, where it is not their
+	// share; by part, then by the place of the target in the request.
+	own [][]int64
+}
+
+// workloadPart is a workload with replicas.
+type workloadPart struct {
+	replicas int64
+	unit     cluster.Resources
+}
+
+// unbounded is the number of slots of a cluster whose capacity is not known, or
+// that the request asks nothing of.
+const unbounded = 1 << 40
+
+func demandOf(r *Request, reserve int) demand {
+	d := demand{most: unbounded, reserve: int64(max(0, min(100, reserve)))}
+	for i := range r.Workloads {
+		w := &r.Workloads[i]
+		if w.Replicas == nil {
+			d.whole = plus(d.whole, unit(w))
+			continue
+		}
+		if n := int64(max(0, *w.Replicas)); n > 0 {
+			if d.parts == nil {
+				d.parts = make([]workloadPart, 0, len(r.Workloads))
+			}
+			d.parts = append(d.parts, workloadPart{n, unit(w)})
+			d.total += n
+		}
+	}
+	d.total = min(d.total, unbounded)
+	d.least = d.total
+	if division(r) != v1alpha1.DivisionDuplicated {
+		least := int64(1)
+		if m := r.Spec.Division.MinPerCluster; m != nil {
+			least = max(least, int64(*m))
+		}
+		if m := r.Spec.Division.MaxPerCluster; m != nil {
+			d.most = max(0, int64(*m))
+		}
+		d.least = min(d.total, least)
+	}
+	d.reckonOwn(r)
+	return d
+}
+
+// unit is what one replica of a workload requests, or the workload itself.
+func unit(w *Workload) cluster.Resources {
+	u := w.Requests
+	for i := range w.Templates {
+		u = plus(u, times(w.Templates[i].Requests, w.Templates[i].Count))
+	}
+	return u
+}
+
+// reckonOwn finds what the current targets hold, where their shares do not say
+// it: with several workloads, and after they were scaled.
+func (d *demand) reckonOwn(r *Request) {
+	asked := len(d.parts) > 1
+	for i := range r.Workloads {
+		asked = asked || r.Workloads[i].Placed != nil
+	}
+	if !asked || len(r.Current) == 0 {
+		return
+	}
+	var shares int64
+	seats := make([]seat, len(r.Current))
+	for i := range r.Current {
+		t := &r.Current[i]
+		seats[i].cluster = t.Cluster
+		if !t.Leaving && t.Share != nil {
+			seats[i].share = uint64(max(0, *t.Share))
+			shares += min(max(0, *t.Share), unbounded)
+		}
+	}
+	for i := range r.Workloads {
+		w := &r.Workloads[i]
+		if w.Replicas == nil || *w.Replicas <= 0 {
+			continue
+		}
+		placed := int64(*w.Replicas)
+		if shares > 0 && d.total > 0 {
+			placed = (placed*min(shares, math.MaxInt32) + d.total/2) / d.total
+		}
+		if w.Placed != nil {
+			placed = int64(max(0, *w.Placed))
+		}
+		own := make([]int64, len(seats))
+		for j := range seats {
+			seats[j].n = 0
+		}
+		if shares > 0 {
+			apportion(uint64(placed), seats)
+		}
+		for j := range own {
+			own[j] = int64(seats[j].n)
+			if r.Current[j].Share == nil {
+				own[j] = placed // duplicated
+			}
+		}
+		d.own = append(d.own, own)
+	}
+}
+
+// total is the number of replicas of all workloads of the request.
+func total(r *Request) int64 {
+	var n int64
+	for i := range r.Workloads {
+		if replicas := r.Workloads[i].Replicas; replicas != nil {
+			n += int64(max(0, *replicas))
+		}
+	}
+	return min(n, unbounded)
+}
+
+// need returns what a cluster needs for n of the replicas: of each workload its
+// part of them, rounded up.
+func (d *demand) need(n int64) cluster.Resources {
+	if len(d.parts) == 1 {
+		return plus(d.whole, times(d.parts[0].unit, n))
+	}
+	sum := d.whole
+	for i := range d.parts {
+		sum = plus(sum, times(d.parts[i].unit, d.partOf(i, n)))
+	}
+	return sum
+}
+
+// partOf returns the part of a workload in n replicas of all, rounded up.
+func (d *demand) partOf(i int, n int64) int64 {
+	hi, lo := bits.Mul64(uint64(d.parts[i].replicas), uint64(max(0, n)))
+	lo, carry := bits.Add64(lo, uint64(d.total-1), 0)
+	if hi+carry >= uint64(d.total) {
+		return math.MaxInt64
+	}
+	q, _ := bits.Div64(hi+carry, lo, uint64(d.total))
+	return int64(min(q, math.MaxInt64))
+}
+
+// free returns what is free on a cluster for the request: its own work there
+// counts as free, the reserve does not.
+func (d *demand) free(r *Request, c *cluster.State) cluster.Resources {
+	have := c.Free()
+	if d.reserve > 0 {
+		have = share(c.Allocatable, 100-d.reserve).Sub(c.Allocated)
+	}
+	if at := r.targetAt(c.Name); at >= 0 {
+		have = plus(have, d.ownOn(r, at))
+	}
+	return have
+}
+
+// ownOn returns what the work on a current target uses.
+func (d *demand) ownOn(r *Request, at int) cluster.Resources {
+	sum := d.whole
+	for i := range d.parts {
+		sum = plus(sum, times(d.parts[i].unit, d.ownPart(r, i, at)))
+	}
+	return sum
+}
+
+func (d *demand) ownPart(r *Request, part, at int) int64 {
+	switch t := &r.Current[at]; {
+	case d.own != nil:
+		return d.own[part][at]
+	case t.Share == nil:
+		return d.total
+	default:
+		return min(max(0, *t.Share), unbounded)
+	}
+}
+
+// fits says whether a cluster has room for the least that it could get.
+func (d *demand) fits(r *Request, c *cluster.State) bool {
+	if !c.CapacityKnown {
+		return true
+	}
+	have := d.free(r, c)
+	need := d.need(d.least)
+	return holds(&have, &need)
+}
+
+// slots returns how many replicas fit on a cluster, those of the request that
+// are there counted in.
+func (d *demand) slots(r *Request, c *cluster.State) int64 {
+	if !c.CapacityKnown {
+		return unbounded
+	}
+	return d.slotsIn(d.free(r, c))
+}
+
+func (d *demand) slotsIn(have cluster.Resources) int64 {
+	if !isNothing(&d.whole) {
+		if !holds(&have, &d.whole) {
+			return 0
+		}
+		have = have.Sub(d.whole)
+	}
+	switch len(d.parts) {
+	case 0:
+		return unbounded
+	case 1:
+		return timesIn(&d.parts[0].unit, &have)
+	}
+	var all cluster.Resources
+	for i := range d.parts {
+		all = plus(all, times(d.parts[i].unit, d.parts[i].replicas))
+	}
+	sets := timesIn(&all, &have)
+	if sets >= unbounded/d.total {
+		return unbounded
+	}
+	have = plus(have, d.whole)
+	low, high := sets*d.total, (sets+1)*d.total // the first fits, the last does not
+	for high-low > 1 {
+		n := low + (high-low)/2
+		if need := d.need(n); holds(&have, &need) {
+			low = n
+		} else {
+			high = n
+		}
+	}
+	return low
+}
+
+// timesIn returns how often u fits into free.
+func timesIn(u, free *cluster.Resources) int64 {
+	n := int64(unbounded)
+	fit := func(one, have int64) {
+		if one > 0 {
+			n = min(n, max(0, have)/one)
+		}
+	}
+	fit(u.MilliCPU, free.MilliCPU)
+	fit(u.Memory, free.Memory)
+	fit(u.EphemeralStorage, free.EphemeralStorage)
+	fit(u.Pods, free.Pods)
+	for name, one := range u.Extended {
+		fit(one, free.Extended[name])
+	}
+	return n
+}
+
+// holds says whether need fits into have.
+func holds(have, need *cluster.Resources) bool {
+	if need.MilliCPU > have.MilliCPU || need.Memory > have.Memory || need.EphemeralStorage > have.EphemeralStorage || need.Pods > have.Pods {
+		return false
+	}
+	for name, n := range need.Extended {
+		if n > have.Extended[name] {
+			return false
+		}
+	}
+	return true
+}
+
+func isNothing(u *cluster.Resources) bool {
+	return u.MilliCPU <= 0 && u.Memory <= 0 && u.EphemeralStorage <= 0 && u.Pods <= 0 && len(u.Extended) == 0
+}
+
+// times multiplies; amounts beyond all reason stay the greatest there is.
+func times(u cluster.Resources, n int64) cluster.Resources {
+	u.MilliCPU, u.Memory = product(u.MilliCPU, n), product(u.Memory, n)
+	u.EphemeralStorage, u.Pods = product(u.EphemeralStorage, n), product(u.Pods, n)
+	return extended(u, func(v int64) int64 { return product(v, n) })
+}
+
+// share returns some percent of an amount, rounded down.
+func share(u cluster.Resources, percent int64) cluster.Resources {
+	part := func(v int64) int64 { return v/100*percent + v%100*percent/100 }
+	u.MilliCPU, u.Memory, u.EphemeralStorage, u.Pods = part(u.MilliCPU), part(u.Memory), part(u.EphemeralStorage), part(u.Pods)
+	return extended(u, part)
+}
+
+func extended(u cluster.Resources, change func(int64) int64) cluster.Resources {
+	if len(u.Extended) == 0 {
+		return u
+	}
+	u.Extended = maps.Clone(u.Extended)
+	for name, v := range u.Extended {
+		u.Extended[name] = change(v)
+	}
+	return u
+}
+
+func product(v, n int64) int64 {
+	hi, lo := bits.Mul64(uint64(max(0, v)), uint64(max(0, n)))
+	if hi != 0 || lo > math.MaxInt64 {
+		return math.MaxInt64
+	}
+	return int64(lo)
+}
+
+// plus adds; amounts beyond all reason stay the greatest there is.
+func plus(a, b cluster.Resources) cluster.Resources {
+	a.MilliCPU, a.Memory = sum(a.MilliCPU, b.MilliCPU), sum(a.Memory, b.Memory)
+	a.EphemeralStorage, a.Pods = sum(a.EphemeralStorage, b.EphemeralStorage), sum(a.Pods, b.Pods)
+	if len(b.Extended) > 0 {
+		if len(a.Extended) == 0 {
+			a.Extended = b.Extended
+			return a
+		}
+		a.Extended = maps.Clone(a.Extended)
+		for name, v := range b.Extended {
+			a.Extended[name] = sum(a.Extended[name], v)
+		}
+	}
+	return a
+}
+
+func sum(a, b int64) int64 {
+	if b > 0 && a > math.MaxInt64-b {
+		return math.MaxInt64
+	}
+	return a + b
+}
+
+func sortedNames(m map[corev1.ResourceName]int64) []corev1.ResourceName {
+	return slices.Sorted(maps.Keys(m))
+}
+
+func division(r *Request) v1alpha1.DivisionType {
+	if r.Spec == nil || r.Spec.Division == nil || r.Spec.Division.Type == "" {
+		return v1alpha1.DivisionDuplicated
+	}
+	return r.Spec.Division.Type
+}

@@ -1,0 +1,301 @@
+package placement_test
+
+import (
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/stretchr/testify/require"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+
+	"github.com/tmc-sdk/tmc/cluster"
+	"github.com/tmc-sdk/tmc/placement"
+	"github.com/tmc-sdk/tmc/placement/v1alpha1"
+)
+
+func labelled(key, value string) metav1.LabelSelector {
+	return metav1.LabelSelector{MatchLabels: map[string]string{key: value}}
+}
+
+func property(key, value string) func(*cluster.State) {
+	return func(s *cluster.State) {
+		s.Properties = map[string]cluster.Property{key: cluster.ParseProperty(value, time.Time{})}
+	}
+}
+
+func weighing(name string, weight int32) *v1alpha1.Scoring {
+	return &v1alpha1.Scoring{Weights: []v1alpha1.ScorerWeight{{Name: name, Weight: weight}}}
+}
+
+// db is a Placement whose work is on eu-1.
+func db(modify ...func(*placement.Neighbour)) []placement.Neighbour {
+	n := placement.Neighbour{Namespace: "shop", Name: "db", Labels: map[string]string{"app": "db"}, Clusters: []string{"eu-1"}}
+	for _, m := range modify {
+		m(&n)
+	}
+	return []placement.Neighbour{n}
+}
+
+func TestFilters(t *testing.T) {
+	now := time.Unix(1000, 0)
+	three := []*cluster.State{state("eu-1", "eu"), state("eu-2", "eu"), state("us-1", "us")}
+	near := func(key string, scope v1alpha1.AffinityScope) *v1alpha1.Affinity {
+		return &v1alpha1.Affinity{Required: []v1alpha1.AffinityTerm{{PlacementSelector: labelled("app", "db"), TopologyKey: key, Scope: scope}}}
+	}
+	all := &v1alpha1.Count{}
+	for name, tc := range map[string]struct {
+		reason  string
+		request placement.Request
+		fleet   []*cluster.State
+		want    []string
+	}{
+		"affinity to a cluster": {
+			reason:  "the default is the same cluster",
+			request: placement.Request{Namespace: "shop", Neighbours: db(), Spec: &v1alpha1.PlacementSpec{Count: all, Affinity: near("", "")}},
+			want:    []string{"eu-1"},
+		},
+		"affinity to a region": {
+			reason:  "near is what the topology key says",
+			request: placement.Request{Namespace: "shop", Neighbours: db(), Spec: &v1alpha1.PlacementSpec{Count: all, Affinity: near("region", "")}},
+			want:    []string{"eu-1", "eu-2"},
+		},
+		"anti-affinity to a region": {
+			reason:  "keeps away from all that is near",
+			request: placement.Request{Namespace: "shop", Neighbours: db(), Spec: &v1alpha1.PlacementSpec{Count: all, AntiAffinity: near("region", "")}},
+			want:    []string{"us-1"},
+		},
+		"another namespace": {
+			reason:  "a term looks at its own namespace",
+			request: placement.Request{Namespace: "other", Neighbours: db(), Spec: &v1alpha1.PlacementSpec{Count: all, AntiAffinity: near("region", "")}},
+			want:    []string{"eu-1", "eu-2", "us-1"},
+		},
+		"the workspace": {
+			reason:  "unless its scope is the workspace",
+			request: placement.Request{Namespace: "other", Neighbours: db(), Spec: &v1alpha1.PlacementSpec{Count: all, AntiAffinity: near("region", v1alpha1.AffinityWorkspace)}},
+			want:    []string{"us-1"},
+		},
+		"nobody is there": {
+			reason:  "affinity to what is not placed can't be satisfied",
+			request: placement.Request{Namespace: "shop", Spec: &v1alpha1.PlacementSpec{Count: all, Affinity: near("", "")}},
+		},
+		"the first of its kind": {
+			reason:  "one that selects itself may be the first",
+			request: placement.Request{Namespace: "shop", Labels: map[string]string{"app": "db"}, Spec: &v1alpha1.PlacementSpec{Count: all, Affinity: near("", "")}},
+			want:    []string{"eu-1", "eu-2", "us-1"},
+		},
+		"kept away by others": {
+			reason: "anti-affinity holds both ways",
+			request: placement.Request{Namespace: "shop", Labels: map[string]string{"app": "web"}, Spec: &v1alpha1.PlacementSpec{Count: all}, Neighbours: db(func(n *placement.Neighbour) {
+				n.AntiAffinity = []v1alpha1.AffinityTerm{{PlacementSelector: labelled("app", "web"), TopologyKey: "region"}}
+			})},
+			want: []string{"us-1"},
+		},
+		"what is there stays": {
+			reason:  "affinity is for new work",
+			request: placement.Request{Namespace: "shop", Neighbours: db(), Current: []v1alpha1.Target{{Cluster: "eu-2"}}, Spec: &v1alpha1.PlacementSpec{AntiAffinity: near("region", "")}},
+			want:    []string{"eu-2"},
+		},
+		"oneself is no neighbour": {
+			reason:  "a Placement does not keep away from itself",
+			request: placement.Request{Namespace: "shop", Name: "db", Neighbours: db(), Labels: map[string]string{"app": "db"}, Spec: &v1alpha1.PlacementSpec{Count: all, AntiAffinity: near("region", "")}},
+			want:    []string{"eu-1", "eu-2", "us-1"},
+		},
+		"evicted": {
+			reason:  "work does not return to where it was evicted from, for a while",
+			request: placement.Request{Spec: &v1alpha1.PlacementSpec{Count: all}, Now: now, Evicted: []placement.Eviction{{Cluster: "eu-1", Until: now.Add(time.Second)}, {Cluster: "us-1", Until: now}}},
+			want:    []string{"eu-2", "us-1"},
+		},
+		"evicted now": {
+			reason:  "work that is there leaves",
+			request: placement.Request{Current: []v1alpha1.Target{{Cluster: "eu-1"}}, Evicted: []placement.Eviction{{Cluster: "eu-1"}}},
+			want:    []string{"eu-2"},
+		},
+		"reserved": {
+			reason:  "what others were just given counts as used",
+			request: placement.Request{Spec: &v1alpha1.PlacementSpec{Count: all}, Workloads: replicas(3, 1000), Reserved: map[string]cluster.Resources{"eu-1": {MilliCPU: 8000}, "us-1": {MilliCPU: 7000}, "gone": {MilliCPU: 1}}},
+			want:    []string{"eu-2", "us-1"},
+		},
+		"not divided": {
+			reason:  "a workload without replicas needs room as well",
+			request: placement.Request{Spec: &v1alpha1.PlacementSpec{Count: all}, Workloads: []placement.Workload{{Requests: cluster.Resources{MilliCPU: 5000}}}},
+			fleet:   []*cluster.State{state("a", "eu", allocated(5000)), state("b", "eu", allocated(5001))},
+			want:    []string{"a"},
+		},
+		"templates": {
+			reason: "the pods of one replica land together",
+			request: placement.Request{Spec: &v1alpha1.PlacementSpec{Count: all}, Workloads: []placement.Workload{{
+				Replicas: new(int32(2)), Templates: []placement.PodTemplate{{Name: "head", Count: 1, Requests: cluster.Resources{MilliCPU: 1000}}, {Name: "worker", Count: 3, Requests: cluster.Resources{MilliCPU: 500}}},
+			}}},
+			fleet: []*cluster.State{state("a", "eu", allocated(5000)), state("b", "eu", allocated(5001))},
+			want:  []string{"a"},
+		},
+		"several workloads": {
+			reason: "a big one and a small one need their sum, not the biggest for every replica",
+			request: placement.Request{Spec: &v1alpha1.PlacementSpec{Count: all}, Workloads: []placement.Workload{
+				{Replicas: new(int32(1)), Requests: cluster.Resources{MilliCPU: 4000}}, {Replicas: new(int32(10)), Requests: cluster.Resources{MilliCPU: 100}},
+			}},
+			fleet: []*cluster.State{state("a", "eu", allocated(5000)), state("b", "eu", allocated(5001))},
+			want:  []string{"a"},
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			engine, err := placement.NewEngine()
+			require.NoError(t, err)
+			fleet := tc.fleet
+			if fleet == nil {
+				fleet = three
+			}
+			d, err := engine.Place(t.Context(), &tc.request, cluster.NewSnapshot(fleet...))
+			require.NoError(t, err)
+			if diff := cmp.Diff(tc.want, outcome(d)); diff != "" {
+				t.Errorf("%s (-want +got):\n%s\n%s", tc.reason, diff, d.Explain())
+			}
+		})
+	}
+}
+
+func TestScorers(t *testing.T) {
+	scoring := func(s v1alpha1.Scoring) *v1alpha1.PlacementSpec {
+		s.Weights = append(s.Weights, v1alpha1.ScorerWeight{Name: "FreeCapacity"}, v1alpha1.ScorerWeight{Name: "Preferred"}, v1alpha1.ScorerWeight{Name: "Taints"})
+		return &v1alpha1.PlacementSpec{Scoring: &s}
+	}
+	costs := []*cluster.State{state("a", "eu", property("cost", "10")), state("b", "eu", property("cost", "15")), state("c", "eu", property("cost", "30")), state("d", "eu", property("cost", "dear"))}
+	twoKinds := []*cluster.State{
+		state("full", "eu", func(s *cluster.State) { s.Allocated.MilliCPU, s.Allocated.Memory = 9000, 32<<30 }),
+		state("half", "us", func(s *cluster.State) { s.Allocated.MilliCPU, s.Allocated.Memory = 5000, 32<<30 }),
+		state("free", "", func(s *cluster.State) { s.CapacityKnown = false }),
+	}
+	preferred := func(weight int32) []v1alpha1.PreferredAffinityTerm {
+		return []v1alpha1.PreferredAffinityTerm{{AffinityTerm: v1alpha1.AffinityTerm{PlacementSelector: labelled("app", "db"), TopologyKey: "region"}, Weight: weight}}
+	}
+	for name, tc := range map[string]struct {
+		reason  string
+		request placement.Request
+		fleet   []*cluster.State
+		want    string
+	}{
+		"ascending": {
+			reason: "the cheapest scores 100, the dearest 0", fleet: costs, want: "a:100 b:75 c:0 d:0",
+			request: placement.Request{Spec: scoring(v1alpha1.Scoring{Properties: []v1alpha1.PropertyScore{{Key: "cost"}}})},
+		},
+		"descending": {
+			reason: "the other way round", fleet: costs, want: "a:0 b:25 c:100 d:0",
+			request: placement.Request{Spec: scoring(v1alpha1.Scoring{Properties: []v1alpha1.PropertyScore{{Key: "cost", Order: v1alpha1.ScoreDescending}}})},
+		},
+		"within bounds": {
+			reason: "what is beyond the bounds scores as they do", fleet: costs, want: "a:100 b:50 c:0 d:0",
+			request: placement.Request{Spec: scoring(v1alpha1.Scoring{Properties: []v1alpha1.PropertyScore{{Key: "cost", Lowest: "10", Highest: "20"}}})},
+		},
+		"two properties": {
+			reason: "the mean by weight", fleet: costs, want: "a:75 b:68 c:25 d:0",
+			request: placement.Request{Spec: scoring(v1alpha1.Scoring{
+				Properties:  []v1alpha1.PropertyScore{{Key: "cost", Weight: new(int32(3))}},
+				Expressions: []v1alpha1.ExpressionScore{{Expression: `cluster.properties.cost * 10.0 - 100.0`}},
+			})},
+		},
+		"nobody has it": {
+			reason: "a property that no cluster has does not count", fleet: costs[:1], want: "a:100",
+			request: placement.Request{Spec: &v1alpha1.PlacementSpec{Scoring: &v1alpha1.Scoring{Weights: []v1alpha1.ScorerWeight{{Name: "Preferred", Weight: 0}, {Name: "Taints", Weight: 0}}, Properties: []v1alpha1.PropertyScore{{Key: "carbon", Weight: new(int32(1000))}}}}},
+		},
+		"from outside": {
+			reason: "only what the spec names counts, and within 0 to 100", fleet: costs, want: "a:100 b:40 c:0 d:0",
+			request: placement.Request{
+				Spec:   scoring(v1alpha1.Scoring{External: []v1alpha1.ScorerWeight{{Name: "latency", Weight: 2}, {Name: "absent", Weight: 5}}}),
+				Scores: []placement.ExternalScores{{Name: "other", Clusters: map[string]int64{"d": 100}}, {Name: "latency", Clusters: map[string]int64{"a": 1000, "b": 40, "c": -3}}},
+			},
+		},
+		"most allocated": {
+			reason: "the fuller the better", fleet: twoKinds, want: "free:50 full:70 half:50",
+			request: placement.Request{Spec: scoring(*weighing("MostAllocated", 1))},
+		},
+		"balance": {
+			reason: "cpu and memory used alike", fleet: twoKinds, want: "free:50 full:60 half:100",
+			request: placement.Request{Spec: scoring(*weighing("Balance", 1))},
+		},
+		"stability": {
+			reason: "where it is", fleet: twoKinds, want: "free:0 full:0 half:100",
+			request: placement.Request{Spec: scoring(*weighing("Stability", 1)), Current: []v1alpha1.Target{{Cluster: "half"}}},
+		},
+		"topology spread": {
+			reason: "where fewer neighbours are", fleet: twoKinds, want: "free:0 full:0 half:50",
+			request: placement.Request{Spec: scoring(*weighing("TopologySpread", 1)), Neighbours: []placement.Neighbour{
+				{Name: "x", Clusters: []string{"full", "half", "gone"}}, {Name: "y", Clusters: []string{"full"}},
+			}},
+		},
+		"preferred affinity": {
+			reason: "near is better, far from what is avoided too", fleet: twoKinds, want: "free:50 full:66 half:50",
+			request: placement.Request{Namespace: "shop", Neighbours: []placement.Neighbour{{Namespace: "shop", Name: "db", Labels: map[string]string{"app": "db"}, Clusters: []string{"full"}}}, Spec: func() *v1alpha1.PlacementSpec {
+				s := scoring(v1alpha1.Scoring{})
+				s.Affinity, s.AntiAffinity = &v1alpha1.Affinity{Preferred: preferred(2)}, &v1alpha1.Affinity{Preferred: preferred(1)}
+				return s
+			}()},
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			engine, err := placement.NewEngine()
+			require.NoError(t, err)
+			d, err := engine.Place(t.Context(), &tc.request, cluster.NewSnapshot(tc.fleet...))
+			require.NoError(t, err)
+			var got []string
+			for _, v := range d.Verdicts() {
+				got = append(got, fmt.Sprintf("%s:%d", v.Cluster, v.Score))
+			}
+			require.Equal(t, tc.want, fmt.Sprint(got)[1:len(fmt.Sprint(got))-1], "%s\n%s", tc.reason, d.Explain())
+		})
+	}
+}
+
+func TestNormalized(t *testing.T) {
+	raw := placement.ScorerFunc("Latency", func(_ *placement.Request, c *cluster.State) int64 { return int64(c.Properties["ms"].Number) * 1000 })
+	engine, err := placement.NewEngine(placement.WithScorer(placement.Normalized(raw), 1),
+		placement.WithScorer(placement.FreeCapacity{}, 0), placement.WithScorer(placement.Preferred{}, 0), placement.WithScorer(placement.Taints{}, 0))
+	require.NoError(t, err)
+	d, err := engine.Place(t.Context(), &placement.Request{}, cluster.NewSnapshot(state("a", "", property("ms", "-20")), state("b", "", property("ms", "80")), state("c", "", property("ms", "5"))))
+	require.NoError(t, err)
+	var got []int64
+	for _, v := range d.Verdicts() {
+		got = append(got, v.Score)
+	}
+	require.Equal(t, []int64{0, 100, 25}, got)
+}
+
+func TestCapacityReserve(t *testing.T) {
+	engine, err := placement.NewEngine(placement.WithCapacityReserve(20))
+	require.NoError(t, err)
+	r := &placement.Request{Workloads: replicas(1, 3000), Spec: &v1alpha1.PlacementSpec{Count: &v1alpha1.Count{}}}
+	d, err := engine.Place(t.Context(), r, cluster.NewSnapshot(state("a", "", allocated(5000)), state("b", "", allocated(5001))))
+	require.NoError(t, err)
+	require.Equal(t, []string{"a"}, outcome(d), "8 of 10 cores may be used")
+	_, err = placement.NewEngine(placement.WithCapacityReserve(101))
+	require.Error(t, err)
+}
+
+func TestAScorerThatIsNotThereIsNamed(t *testing.T) {
+	engine, err := placement.NewEngine()
+	require.NoError(t, err)
+	_, err = engine.Place(t.Context(), &placement.Request{Spec: &v1alpha1.PlacementSpec{Scoring: weighing("Nonsense", 1)}}, nil)
+	var spec *placement.SpecError
+	require.ErrorAs(t, err, &spec)
+	require.ErrorContains(t, err, "spec.scoring.weights[0].name")
+}
+
+// Workloads of unlike size are divided together, and every cluster has room for
+// its part of each.
+func TestSeveralWorkloadsFitAsOneSet(t *testing.T) {
+	engine, err := placement.NewEngine()
+	require.NoError(t, err)
+	apps := schema.GroupVersionKind{Group: "apps", Version: "v1", Kind: "Deployment"}
+	r := &placement.Request{
+		Workloads: []placement.Workload{
+			{Kind: apps, Name: "big", Replicas: new(int32(4)), Requests: cluster.Resources{MilliCPU: 3000}},
+			{Kind: apps, Name: "small", Replicas: new(int32(20)), Requests: cluster.Resources{MilliCPU: 100}},
+		},
+		Spec: &v1alpha1.PlacementSpec{Count: &v1alpha1.Count{}, Division: divided(v1alpha1.DivisionCapacity)},
+	}
+	d, err := engine.Place(t.Context(), r, cluster.NewSnapshot(state("a", ""), state("b", "")))
+	require.NoError(t, err)
+	require.Empty(t, d.Reason, d.Message)
+	require.Equal(t, []string{"a:12", "b:12"}, outcome(d), "the biggest for every replica would be 72 cores; these are 14")
+}
