@@ -151,6 +151,13 @@ func TestPlace(t *testing.T) {
 			}},
 			fleet: []*cluster.State{state("a", "eu", tainted("NoExecute", now)), state("b", "eu")}, want: []string{"b"},
 		},
+		"a time on record": {
+			reason: "a fleet that forgot since when a cluster is tainted grants no second grace",
+			request: placement.Request{Current: []v1alpha1.Target{{Cluster: "a", EvictAfter: &metav1.Time{Time: now.Add(60 * time.Second)}}}, Now: now.Add(60 * time.Second), Spec: &v1alpha1.PlacementSpec{
+				Tolerations: []v1alpha1.Toleration{{Key: "down", Operator: "Exists", TolerationSeconds: new(int64(60))}},
+			}},
+			fleet: []*cluster.State{state("a", "eu", tainted("NoExecute", now.Add(30*time.Second))), state("b", "eu")}, want: []string{"b"},
+		},
 		"own use counts as free": {
 			reason:  "work does not push itself out",
 			request: placement.Request{Workloads: replicas(9, 1000), Current: []v1alpha1.Target{{Cluster: "a"}}},

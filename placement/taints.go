@@ -7,6 +7,7 @@ import (
 
 	"github.com/tmc-sdk/tmc/cluster"
 	clusterv1alpha1 "github.com/tmc-sdk/tmc/cluster/v1alpha1"
+	"github.com/tmc-sdk/tmc/placement/v1alpha1"
 )
 
 // Taints refuses clusters with taints that the request does not tolerate:
@@ -27,27 +28,27 @@ func (Taints) Filter(r *Request, c *cluster.State) *Reason {
 	if len(c.Taints) == 0 {
 		return nil
 	}
-	on := r.On(c.Name)
+	on := r.target(c.Name)
 	taint := untolerated(r, c, on)
 	if taint == nil {
 		return nil
 	}
 	code := "Tainted"
-	if on {
+	if on != nil {
 		code = "Evicted"
 	}
 	return &Reason{code, fmt.Sprintf("the cluster has the taint %s=%s:%s, which spec.tolerations does not tolerate", taint.Key, taint.Value, taint.Effect)}
 }
 
-// untolerated returns the first taint that refuses a cluster, which has work of
-// the request on it or not.
-func untolerated(r *Request, c *cluster.State, on bool) *clusterv1alpha1.Taint {
+// untolerated returns the first taint that refuses a cluster on which the
+// request has a target or, with nil, none.
+func untolerated(r *Request, c *cluster.State, on *v1alpha1.Target) *clusterv1alpha1.Taint {
 	for i := range c.Taints {
 		taint := &c.Taints[i]
 		switch {
 		case taint.Effect == corev1.TaintEffectPreferNoSchedule:
-		case taint.Effect == corev1.TaintEffectNoSchedule && on:
-		case !tolerated(r, taint):
+		case taint.Effect == corev1.TaintEffectNoSchedule && on != nil:
+		case !tolerated(r, taint, on):
 			return taint
 		}
 	}
@@ -58,7 +59,7 @@ func untolerated(r *Request, c *cluster.State, on bool) *clusterv1alpha1.Taint {
 func (Taints) FilterChunk(r *Request, c *cluster.Chunk, clusters cluster.Mask, refuse func(string, cluster.Mask)) {
 	refused := clusters.And(c.Facts().Tainted)
 	for i, ok := refused.Next(0); ok; i, ok = refused.Next(i + 1) {
-		if untolerated(r, c.At(i), false) == nil {
+		if untolerated(r, c.At(i), nil) == nil {
 			refused.Clear(i)
 		}
 	}
@@ -68,7 +69,7 @@ func (Taints) FilterChunk(r *Request, c *cluster.Chunk, clusters cluster.Mask, r
 // Score implements Scorer.
 func (Taints) Score(r *Request, c *cluster.State) int64 {
 	for i := range c.Taints {
-		if c.Taints[i].Effect == corev1.TaintEffectPreferNoSchedule && !tolerated(r, &c.Taints[i]) {
+		if c.Taints[i].Effect == corev1.TaintEffectPreferNoSchedule && !tolerated(r, &c.Taints[i], nil) {
 			return 0
 		}
 	}

@@ -10,29 +10,61 @@ import (
 	"github.com/tmc-sdk/tmc/placement/v1alpha1"
 )
 
-// tolerated says whether the request tolerates a taint at its time.
-func tolerated(r *Request, taint *clusterv1alpha1.Taint) bool {
-	ok, until := toleratedUntil(r, taint)
+// tolerated says whether the request tolerates a taint at its time, for work
+// that has a target there or, with nil, for new work.
+func tolerated(r *Request, taint *clusterv1alpha1.Taint, on *v1alpha1.Target) bool {
+	ok, until := toleratedUntil(r, taint, on)
 	return ok && (until.IsZero() || r.Now.Before(until))
 }
 
 // toleratedUntil says whether a taint is tolerated, and until when; zero for
-// ever. Of several tolerations the longest counts.
-func toleratedUntil(r *Request, taint *clusterv1alpha1.Taint) (ok bool, until time.Time) {
+// ever. Of several tolerations the longest counts. Time runs from when the taint
+// was added or, where that is not known, from now, for work that is there; once
+// a target has a time on record, it is not put off again.
+func toleratedUntil(r *Request, taint *clusterv1alpha1.Taint, on *v1alpha1.Target) (ok bool, until time.Time) {
 	for i := range r.Spec.Tolerations {
 		t := &r.Spec.Tolerations[i]
 		if !matchesTaint(t, taint) {
 			continue
 		}
-		if t.TolerationSeconds == nil || taint.Effect != corev1.TaintEffectNoExecute || taint.TimeAdded == nil {
+		if t.TolerationSeconds == nil || taint.Effect != corev1.TaintEffectNoExecute {
 			return true, time.Time{}
 		}
-		end := taint.TimeAdded.Add(time.Duration(min(*t.TolerationSeconds, 1<<32)) * time.Second)
+		added := r.Now
+		switch {
+		case taint.TimeAdded != nil:
+			added = taint.TimeAdded.Time
+		case on == nil:
+			continue // it would have to leave at a time that nobody knows
+		}
+		end := added.Add(time.Duration(min(*t.TolerationSeconds, 1<<32)) * time.Second)
 		if !ok || end.After(until) {
 			ok, until = true, end
 		}
 	}
+	if ok && on != nil && on.EvictAfter != nil && on.EvictAfter.Time.Before(until) {
+		until = on.EvictAfter.Time
+	}
 	return ok, until
+}
+
+// EvictAfter returns when work of the request has to leave a cluster that it is
+// on, because a toleration of a NoExecute taint runs out; zero if none does.
+func (r *Request) EvictAfter(c *cluster.State) (first time.Time) {
+	on := r.target(c.Name)
+	if on == nil || r.Spec == nil {
+		return first
+	}
+	for i := range c.Taints {
+		if c.Taints[i].Effect != corev1.TaintEffectNoExecute {
+			continue
+		}
+		ok, until := toleratedUntil(r, &c.Taints[i], on)
+		if ok && !until.IsZero() && (first.IsZero() || until.Before(first)) {
+			first = until
+		}
+	}
+	return first
 }
 
 // matchesTaint is the rule for a Pod's tolerations.
@@ -59,14 +91,8 @@ func recheck(r *Request, fleet *cluster.Snapshot) (first time.Time) {
 		if !ok || r.Current[i].Leaving {
 			continue
 		}
-		for j := range state.Taints {
-			if state.Taints[j].Effect != corev1.TaintEffectNoExecute {
-				continue
-			}
-			ok, until := toleratedUntil(r, &state.Taints[j])
-			if ok && until.After(r.Now) && (first.IsZero() || until.Before(first)) {
-				first = until
-			}
+		if until := r.EvictAfter(state); until.After(r.Now) && (first.IsZero() || until.Before(first)) {
+			first = until
 		}
 	}
 	return first

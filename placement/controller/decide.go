@@ -28,6 +28,9 @@ type question struct {
 	now      time.Time
 	// settle is the age from which on a Placement that covers nothing is told.
 	settle time.Duration
+	// gainSince is since when the work would be so much better off elsewhere
+	// that it should be rebalanced; zero if it was not.
+	gainSince time.Time
 	// retired clusters hold no copy any more.
 	retired map[string]bool
 }
@@ -38,6 +41,8 @@ type answer struct {
 	interest interest
 	// moves are the clusters that the answer ceases to name.
 	moves []Move
+	// gainSince is the next question's.
+	gainSince time.Time
 	// again is when to ask again even if nothing changes; zero for never.
 	again time.Duration
 }
@@ -46,10 +51,17 @@ type answer struct {
 func (c *Controller) decide(ctx context.Context, q *question) (*answer, error) {
 	a := &answer{status: *q.placement.Status.DeepCopy()}
 	meta.RemoveStatusCondition(&a.status.Conditions, ConditionMovesHeld)
+	if !q.placement.Spec.Suspend {
+		a.status.Preview = nil
+	}
 	spec, generation := &q.placement.Spec, q.placement.Generation
 	switch {
 	case spec.Suspend:
 		a.suspend(q)
+	case spec.DryRun:
+		if err := c.dryRun(ctx, q, a); err != nil {
+			return nil, err
+		}
 	case len(q.workloads) == 0 && (len(a.status.Targets) == 0 || a.status.ObservedGeneration == generation):
 		a.idle(q, c.poll)
 	default:
@@ -78,8 +90,8 @@ func (c *Controller) place(ctx context.Context, q *question, a *answer) error {
 	if err != nil {
 		return err
 	}
-	start := time.Now()
-	d, err := c.engine.Place(ctx, requestFor(q, spec), pen.fleet)
+	start, request := time.Now(), requestFor(q, spec)
+	d, err := c.engine.Place(ctx, request, pen.fleet)
 	c.metrics.duration.Observe(time.Since(start).Seconds())
 	if spec := (*placement.SpecError)(nil); errors.As(err, &spec) {
 		a.reject(q, spec.Error(), c.poll) // a scorer that the engine does not have, say
@@ -93,7 +105,20 @@ func (c *Controller) place(ctx context.Context, q *question, a *answer) error {
 			return err
 		}
 	}
+	better, err := c.rebalance(ctx, q, request, d, pen.fleet, a)
+	if err != nil {
+		return err
+	}
+	if better != nil {
+		d = better
+	}
 	a.take(q, d, c.poll)
+	if better != nil {
+		for i := range a.moves {
+			a.moves[i].Cause = CauseRebalanced
+		}
+	}
+	evictions(request, a.status.Targets, q.fleet)
 	a.status.Rejected = pen.explain(d.Rejected)
 	a.tell(q, d, notes)
 	a.interest.waiting = d.Reason != "" || wantsMore(spec, len(d.Targets))
@@ -173,19 +198,24 @@ func (a *answer) reject(q *question, message string, poll time.Duration) {
 // take takes over a decision of the engine.
 func (a *answer) take(q *question, d *placement.Decision, poll time.Duration) {
 	chosen := slices.Clone(d.Targets)
-	names := make(map[string]bool, len(chosen))
-	for _, t := range chosen {
-		names[t.Cluster] = true
+	at := make(map[string]int, len(chosen))
+	now := metav1.Time{Time: q.now.Truncate(timePrecision)}
+	for i := range chosen {
+		at[chosen[i].Cluster] = i
+		stamp(&chosen[i], nil, now)
 	}
 	var others []v1alpha1.Target
 	for _, t := range q.placement.Status.Targets {
-		if names[t.Cluster] {
+		was := t
+		if i, ok := at[t.Cluster]; ok {
+			stamp(&chosen[i], &was, now)
 			continue
 		}
 		if !t.Leaving {
 			a.moves = append(a.moves, moveOff(q, t.Cluster))
 			t.Leaving, t.EvictAfter = true, nil
 		}
+		stamp(&t, &was, now)
 		others = append(others, t)
 	}
 	a.status.Targets = append(chosen, a.keep(q, others, poll)...)
@@ -279,6 +309,6 @@ func requestFor(q *question, spec *v1alpha1.PlacementSpec) *placement.Request {
 	p := q.placement
 	return &placement.Request{
 		Workspace: string(q.workspace), Namespace: p.Namespace, Name: p.Name,
-		Spec: spec, Workloads: q.workloads, Current: p.Status.Targets, Now: q.now,
+		Spec: spec, Workloads: q.workloads, Current: currentOf(p), Now: q.now,
 	}
 }

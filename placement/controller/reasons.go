@@ -6,6 +6,9 @@ const (
 	// ReasonSuspended, of the condition Placed: the Placement is suspended and
 	// was never decided.
 	ReasonSuspended = "Suspended"
+	// ReasonDryRun, of the condition Placed: the Placement is a dry run and was
+	// never decided.
+	ReasonDryRun = "DryRun"
 	// ReasonNotCovered, of an event on a workload: no Placement covers it and
 	// none can be created by default.
 	ReasonNotCovered = "NotCovered"

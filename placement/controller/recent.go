@@ -28,6 +28,8 @@ type memory struct {
 	granted string
 	// held is when moves were first put off that still are.
 	held time.Time
+	// gainSince is since when rebalancing would be a gain.
+	gainSince time.Time
 	// told is the refusal that an event was last written for.
 	told string
 }

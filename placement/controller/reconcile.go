@@ -60,13 +60,16 @@ func (c *Controller) Reconcile(ctx context.Context, k Key) (reconcile.Result, er
 		policies:  policies,
 		workspace: k.Workspace, placement: v.placement, workloads: v.workloads,
 		fleet: c.fleet.Snapshot(), now: c.opts.now(), settle: c.opts.settle,
-		retired: c.retired(ctx, k, v.placement),
+		retired: c.retired(ctx, k, v.placement), gainSince: c.recent.of(k).gainSince,
 	}
 	a, err := c.decide(ctx, q)
 	if err != nil {
 		return c.failed(ctx, k, v.placement, err)
 	}
 	c.index.set(k, a.interest)
+	if !a.gainSince.Equal(q.gainSince) {
+		c.recent.update(k, func(m *memory) { m.gainSince = a.gainSince })
+	}
 	if missed(q.fleet, c.fleet.Snapshot(), a.interest) {
 		return reconcile.Result{RequeueAfter: time.Millisecond}, nil
 	}

@@ -34,6 +34,10 @@ type simulation struct {
 	timers     map[Key]time.Time
 	// copies on clusters, by key: what a sync loop would keep there.
 	copies map[Key]map[string]bool
+	// gains is what the controller remembers between two looks for rebalancing.
+	gains map[Key]time.Time
+	// load of clusters beside the work; nil: what they report stays as it is.
+	load   map[string]int64
 	moves  []move
 	writes int
 }
@@ -57,7 +61,7 @@ func newSimulation(t require.TestingT, clusters, placements int, budget BudgetOp
 		Controller: &Controller{engine: engine, metrics: m, poll: never, index: newIndex()},
 		budget:     NewBudget(budget), limits: budget, now: noon, fleet: cluster.NewSnapshot(),
 		placements: map[Key]*v1alpha1.Placement{}, workloads: map[Key][]placement.Workload{},
-		timers: map[Key]time.Time{}, copies: map[Key]map[string]bool{},
+		timers: map[Key]time.Time{}, copies: map[Key]map[string]bool{}, gains: map[Key]time.Time{},
 	}
 	for i := range clusters {
 		s.fleet = s.fleet.With(&cluster.State{
@@ -106,7 +110,7 @@ func (s *simulation) keys() []Key {
 }
 
 func (s *simulation) question(k Key) *question {
-	q := &question{workspace: k.Workspace, placement: s.placements[k], workloads: s.workloads[k], fleet: s.fleet, now: s.now, retired: map[string]bool{}}
+	q := &question{workspace: k.Workspace, placement: s.placements[k], workloads: s.workloads[k], fleet: s.fleet, now: s.now, retired: map[string]bool{}, gainSince: s.gains[k]}
 	for _, t := range q.placement.Status.Targets {
 		if state, ok := s.fleet.Lookup(t.Cluster); t.Leaving && ok && state.Reachable && !s.copies[k][t.Cluster] {
 			q.retired[t.Cluster] = true
@@ -122,6 +126,7 @@ func (s *simulation) reconcile(t require.TestingT, k Key) {
 	a, err := s.decide(context.Background(), q)
 	require.NoError(t, err)
 	s.index.set(k, a.interest)
+	s.gains[k] = a.gainSince
 	if len(a.moves) > 0 {
 		verdict := s.budget.Limit(context.Background(), &Moves{Workspace: k.Workspace, Placement: k.NamespacedName, Moves: a.moves, Fleet: s.fleet, Now: s.now})
 		if verdict.Allowed() {
@@ -141,7 +146,26 @@ func (s *simulation) reconcile(t require.TestingT, k Key) {
 		q.placement = q.placement.DeepCopy()
 		q.placement.Status = a.status
 		s.placements[k] = q.placement
+		s.report()
 		s.reconcile(t, k) // as the watch of our own write has it
+	}
+}
+
+// report has clusters report their load and what the work uses.
+func (s *simulation) report() {
+	if s.load == nil {
+		return
+	}
+	used := map[string]cluster.Resources{}
+	for k, p := range s.placements {
+		for name, u := range use(s.workloads[k], p.Status.Targets) {
+			used[name] = used[name].Add(u)
+		}
+	}
+	for state := range s.fleet.All() {
+		next := *state
+		next.Allocated = used[state.Name].Add(cluster.Resources{MilliCPU: s.load[state.Name]})
+		s.fleet = s.fleet.With(&next)
 	}
 }
 
@@ -205,7 +229,7 @@ func (s *simulation) change(t require.TestingT, name string, edit func(*cluster.
 // restart loses all that is in memory, and looks at every Placement, as a
 // process that takes over does.
 func (s *simulation) restart(t require.TestingT) {
-	s.index, s.timers = newIndex(), map[Key]time.Time{}
+	s.index, s.timers, s.gains = newIndex(), map[Key]time.Time{}, map[Key]time.Time{}
 	s.budget = NewBudget(s.limits)
 	s.budget.Started(s.now)
 	for _, k := range s.keys() {

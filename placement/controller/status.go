@@ -61,17 +61,18 @@ func compareStatus(old, now *v1alpha1.PlacementStatus) difference {
 	case old.ObservedGeneration != now.ObservedGeneration,
 		!slices.EqualFunc(old.Targets, now.Targets, sameTarget),
 		!sameOutcome(placed(old), placed(now)),
-		!sameHeld(old.Conditions, now.Conditions):
+		!sameHeld(old.Conditions, now.Conditions),
+		!samePreview(old.Preview, now.Preview):
 		return material
 	}
 	return details
 }
 
-// sameTarget ignores scores, and that a cluster is about to be given up: it is
-// said along with what else is written, but taken back at once.
+// sameTarget ignores scores, and by how much the time differs at which a cluster
+// is given up.
 func sameTarget(old, now v1alpha1.Target) bool {
 	return old.Cluster == now.Cluster && old.Leaving == now.Leaving && equality.Semantic.DeepEqual(old.Share, now.Share) &&
-		(old.EvictAfter == nil || now.EvictAfter != nil)
+		(old.EvictAfter == nil) == (now.EvictAfter == nil)
 }
 
 // sameOutcome ignores which of its reasons the engine has to refuse: while

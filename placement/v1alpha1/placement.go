@@ -100,6 +100,35 @@ type PlacementStatus struct {
 	// summary of the targets for people, as "eu-1:6 us-1:4".
 	// +optional
 	Summary string `json:"summary,omitempty"`
+
+	// preview is the decision that a dry run made.
+	// +optional
+	Preview *Preview `json:"preview,omitempty"`
+}
+
+// Preview is a decision that was made and not taken.
+type Preview struct {
+	// observedGeneration is the generation of the spec that it is for.
+	// +optional
+	ObservedGeneration int64 `json:"observedGeneration,omitempty"`
+	// reason that the condition Placed would have.
+	Reason string `json:"reason"`
+	// message that the condition Placed would have.
+	// +optional
+	Message string `json:"message,omitempty"`
+	// summary of the targets that the decision would name.
+	// +optional
+	Summary string `json:"summary,omitempty"`
+	// added clusters, by name, the first ones only.
+	// +optional
+	// +listType=atomic
+	// +kubebuilder:validation:MaxItems=64
+	Added []string `json:"added,omitempty"`
+	// removed clusters, by name, the first ones only.
+	// +optional
+	// +listType=atomic
+	// +kubebuilder:validation:MaxItems=64
+	Removed []string `json:"removed,omitempty"`
 }
 
 // Target is one cluster that a decision names.
@@ -124,6 +153,10 @@ type Target struct {
 	// the copies on the other targets are healthy, and are then retired.
 	// +optional
 	Leaving bool `json:"leaving,omitempty"`
+
+	// since is when the cluster was chosen, or when the work began to leave it.
+	// +optional
+	Since *metav1.Time `json:"since,omitempty"`
 
 	// evictAfter is when a target whose cluster is lost or tainted is given
 	// up; absent for a target in good standing.

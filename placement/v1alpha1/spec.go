@@ -95,6 +95,11 @@ type PlacementSpec struct {
 	// suspend keeps the decision and the copies as they are.
 	// +optional
 	Suspend bool `json:"suspend,omitempty"`
+
+	// dryRun keeps the decision as it is and shows in status.preview what it
+	// would be.
+	// +optional
+	DryRun bool `json:"dryRun,omitempty"`
 }
 
 // ResourceSelector selects objects by group and kind, and by name or labels.
@@ -393,4 +398,25 @@ type MovePolicy struct {
 	// type of move. Default MakeBeforeBreak.
 	// +optional
 	Type MoveType `json:"type,omitempty"`
+	// rebalance moves work that need not move to clusters that suit it better.
+	// Absent: work moves only when it must.
+	// +optional
+	Rebalance *Rebalance `json:"rebalance,omitempty"`
+}
+
+// Rebalance says when work moves without need. It moves within the platform's
+// budget of moves, as all else does.
+type Rebalance struct {
+	// minGain is by how much the mean score of the clusters, 0 to 100, must
+	// grow. Default 5.
+	// +optional
+	// +kubebuilder:validation:Minimum=1
+	// +kubebuilder:validation:Maximum=100
+	MinGain *int32 `json:"minGain,omitempty"`
+	// minStaySeconds is the least time that work stays on a cluster before it
+	// moves for this. Default 3600.
+	// +optional
+	// +kubebuilder:validation:Minimum=60
+	// +kubebuilder:validation:Maximum=31536000
+	MinStaySeconds *int64 `json:"minStaySeconds,omitempty"`
 }
