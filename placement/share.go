@@ -21,7 +21,7 @@ func (s *screened) share(chosen []pick) *Reason {
 	}
 	least := int64(0)
 	if m := r.Spec.Division.MinPerCluster; m != nil {
-		least = max(0, int64(*m))
+		least = min(max(0, int64(*m)), d.total) // few replicas go to one cluster
 	}
 	if d.total == 0 {
 		s.proportions(chosen)
