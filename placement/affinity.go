@@ -226,12 +226,7 @@ func (t *term) domains(r *Request, fleet *cluster.Snapshot) domains {
 
 func (n *Neighbour) is(r *Request) bool { return n.Namespace == r.Namespace && n.Name == r.Name }
 
-func (n *Neighbour) name() string {
-	if n.Namespace == "" {
-		return n.Name
-	}
-	return n.Namespace + "/" + n.Name
-}
+func (n *Neighbour) name() string { return join(n.Namespace, n.Name) }
 
 // domains are values of a topology key, each with the first Placement, by name,
 // whose work is there.

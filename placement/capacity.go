@@ -92,7 +92,7 @@ func shortage(need, have *cluster.Resources) string {
 	say("memory", resource.NewQuantity(lack.Memory, resource.BinarySI))
 	say("ephemeral storage", resource.NewQuantity(lack.EphemeralStorage, resource.BinarySI))
 	say("pods", resource.NewQuantity(lack.Pods, resource.DecimalSI))
-	for _, name := range sortedNames(lack.Extended) {
+	for _, name := range sortedKeys(lack.Extended) {
 		say(string(name), resource.NewQuantity(lack.Extended[name], resource.DecimalSI))
 	}
 	if len(list) > 1 {

@@ -54,7 +54,7 @@ func (s *screened) choose(said *choice) ([]pick, *Reason) {
 	b := newBounds(s)
 	said.least, said.most, said.levels = b.least, b.most, b.levels
 	if len(s.fitting) < b.least {
-		return nil, &Reason{v1alpha1.ReasonTooFewClusters, fmt.Sprintf("%d clusters fit and at least %d are asked for; lower spec.count.min or see status.rejected", len(s.fitting), b.least)}
+		return nil, &Reason{v1alpha1.ReasonTooFewClusters, fmt.Sprintf("%d clusters fit and at least %d are asked for; lower %s.min or see status.rejected", len(s.fitting), b.least, s.request.field("count"))}
 	}
 	if b.least > b.most {
 		return nil, b.contradiction()
@@ -77,7 +77,7 @@ func (s *screened) choose(said *choice) ([]pick, *Reason) {
 	if full != nil {
 		return s.picks(full, said), nil // share says what is missing
 	}
-	return nil, b.unsatisfiable(len(s.fitting), said.cut)
+	return nil, b.unsatisfiable(s, said.cut)
 }
 
 // bounds are what a choice must satisfy.
@@ -132,12 +132,12 @@ func (b *bounds) contradiction() *Reason {
 	return &Reason{v1alpha1.ReasonTooFewClusters, fmt.Sprintf("spec asks for at least %d clusters and allows %d at most; lower spec.count.min or spread.minGroups, or raise spec.count.max, or lower division.minPerCluster", b.least, b.most)}
 }
 
-func (b *bounds) unsatisfiable(fitting int, cut bool) *Reason {
+func (b *bounds) unsatisfiable(s *screened, cut bool) *Reason {
 	found := "no choice"
 	if cut {
 		found = fmt.Sprintf("no choice that was found in %d steps", mostSteps)
 	}
-	return &Reason{v1alpha1.ReasonSpreadUnsatisfiable, fmt.Sprintf("%d clusters fit, and %s of %d to %d of them satisfies spec.spread; lower minGroups or raise maxSkew", fitting, found, b.least, b.most)}
+	return &Reason{v1alpha1.ReasonSpreadUnsatisfiable, fmt.Sprintf("%d clusters fit, and %s of %d to %d of them satisfies %s; lower minGroups or raise maxSkew", len(s.fitting), found, b.least, b.most, s.request.field("spread"))}
 }
 
 // selection is a set of candidates.

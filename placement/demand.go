@@ -1,12 +1,11 @@
 package placement
 
 import (
+	"cmp"
 	"maps"
 	"math"
 	"math/bits"
 	"slices"
-
-	corev1 "k8s.io/api/core/v1"
 
 	"github.com/tmc-sdk/tmc/cluster"
 	"github.com/tmc-sdk/tmc/placement/v1alpha1"
@@ -343,9 +342,7 @@ func sum(a, b int64) int64 {
 	return a + b
 }
 
-func sortedNames(m map[corev1.ResourceName]int64) []corev1.ResourceName {
-	return slices.Sorted(maps.Keys(m))
-}
+func sortedKeys[K cmp.Ordered, V any](m map[K]V) []K { return slices.Sorted(maps.Keys(m)) }
 
 func division(r *Request) v1alpha1.DivisionType {
 	if r.Spec == nil || r.Spec.Division == nil || r.Spec.Division.Type == "" {

@@ -41,15 +41,15 @@ type selecting struct {
 var _ BatchFilter = (*selecting)(nil)
 
 // Filter implements Filter.
-func (s *selecting) Filter(_ *Request, c *cluster.State) *Reason {
+func (s *selecting) Filter(r *Request, c *cluster.State) *Reason {
 	if s.err != nil {
-		return &Reason{"InvalidSelector", "spec.clusters: " + s.err.Error()}
+		return &Reason{"InvalidSelector", r.field("clusters") + ": " + s.err.Error()}
 	}
 	switch ok, err := s.matcher.Matches(c); {
 	case err != nil:
-		return &Reason{"InvalidSelector", "spec.clusters: " + err.Error()}
+		return &Reason{"InvalidSelector", r.field("clusters") + ": " + err.Error()}
 	case !ok:
-		return &Reason{"NotSelected", "spec.clusters does not select the cluster by its name, labels or properties"}
+		return &Reason{"NotSelected", r.field("clusters") + " does not select the cluster: " + s.matcher.mismatch(c)}
 	}
 	return nil
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/google/cel-go/cel"
 	"k8s.io/apimachinery/pkg/api/resource"
@@ -37,6 +38,9 @@ type Matcher struct {
 type rule struct {
 	key  string
 	test func(value string, exists bool) bool
+	// operator and values as they were given, for messages.
+	operator v1alpha1.Operator
+	values   []string
 }
 
 // NewMatcher compiles a selector; nil selects all. The error names all that
@@ -54,7 +58,7 @@ func newMatcher(s *v1alpha1.ClusterSelector, r *Request, x *expressions) (*Match
 		m.names = slices.Sorted(slices.Values(m.names))
 	}
 	for key, value := range s.MatchLabels {
-		m.labels = append(m.labels, rule{key, func(v string, exists bool) bool { return exists && v == value }})
+		m.labels = append(m.labels, rule{key, func(v string, exists bool) bool { return exists && v == value }, v1alpha1.OpIn, []string{value}})
 	}
 	slices.SortFunc(m.labels, func(a, b rule) int { return cmp.Compare(a.key, b.key) })
 	var err error
@@ -97,6 +101,47 @@ func (m *Matcher) Matches(c *cluster.State) (bool, error) {
 	return evaluate(m.program, m.request, c)
 }
 
+// mismatch says what of the selector a cluster does not satisfy; empty if it
+// satisfies all, or an expression fails on it.
+func (m *Matcher) mismatch(c *cluster.State) string {
+	var list []string
+	if len(m.names) > 0 {
+		if _, ok := slices.BinarySearch(m.names, c.Name); !ok {
+			list = append(list, "its name is not among those given")
+		}
+	}
+	for i := range m.labels {
+		value, ok := c.Labels[m.labels[i].key]
+		list = append(list, m.labels[i].mismatch("label", value, ok)...)
+	}
+	for i := range m.properties {
+		p, ok := c.Properties[m.properties[i].key]
+		list = append(list, m.properties[i].mismatch("property", p.Text, ok)...)
+	}
+	if m.program != nil {
+		if ok, err := evaluate(m.program, m.request, c); !ok && err == nil {
+			list = append(list, "the expression is false")
+		}
+	}
+	return strings.Join(list, "; ")
+}
+
+func (r *rule) mismatch(what, value string, exists bool) []string {
+	if r.test(value, exists) {
+		return nil
+	}
+	has := fmt.Sprintf("%s %s is %q", what, r.key, value)
+	if !exists {
+		has = fmt.Sprintf("it has no %s %s", what, r.key)
+	}
+	switch r.operator {
+	case v1alpha1.OpExists, v1alpha1.OpDoesNotExist:
+		return []string{fmt.Sprintf("%s, and %s is asked for", has, r.operator)}
+	default:
+		return []string{fmt.Sprintf("%s, and %s %s is asked for", has, r.operator, shorten(strings.Join(r.values, ", "), 80))}
+	}
+}
+
 // columns returns those of the clusters that satisfy all but the expression.
 func (m *Matcher) columns(c *cluster.Chunk, clusters cluster.Mask) cluster.Mask {
 	for i := range m.labels {
@@ -123,7 +168,7 @@ func compileRules(rules []rule, requirements []v1alpha1.Requirement) ([]rule, er
 			errs = append(errs, err)
 			continue
 		}
-		rules = append(rules, rule{requirements[i].Key, test})
+		rules = append(rules, rule{requirements[i].Key, test, requirements[i].Operator, requirements[i].Values})
 	}
 	return rules, errors.Join(errs...)
 }

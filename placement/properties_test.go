@@ -49,7 +49,9 @@ func TestOrderMakesNoDifference(t *testing.T) {
 		other := &instance{slices.Clone(in.fleet), new(*in.request)}
 		other.request.Current, other.request.Neighbours = slices.Clone(in.request.Current), slices.Clone(in.request.Neighbours)
 		for _, swap := range []func(){
-			func() { shuffle.Shuffle(len(other.fleet), func(i, j int) { other.fleet[i], other.fleet[j] = other.fleet[j], other.fleet[i] }) },
+			func() {
+				shuffle.Shuffle(len(other.fleet), func(i, j int) { other.fleet[i], other.fleet[j] = other.fleet[j], other.fleet[i] })
+			},
 			func() {
 				c := other.request.Current
 				shuffle.Shuffle(len(c), func(i, j int) { c[i], c[j] = c[j], c[i] })

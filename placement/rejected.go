@@ -11,8 +11,9 @@ import (
 
 // Bounds of what goes into a status, as its schema has them.
 const (
-	mostGroups = 16
-	mostNames  = 8
+	mostGroups  = 16
+	mostNames   = 8
+	mostMessage = 512
 )
 
 // otherReasons stands for the codes of a filter that has too many.
@@ -85,7 +86,7 @@ func (x *refusals) rejections(r *Request) []v1alpha1.Rejection {
 			g.reason = x.filters[g.filter].Filter(r, g.first[0])
 		}
 		if g.reason != nil {
-			rejection.Message = g.reason.Message
+			rejection.Message = shorten(g.reason.Message, mostMessage)
 		}
 		list = append(list, rejection)
 	}

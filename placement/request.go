@@ -2,6 +2,7 @@ package placement
 
 import (
 	"cmp"
+	"fmt"
 	"slices"
 	"time"
 
@@ -131,6 +132,14 @@ func (r *Request) targetAt(cluster string) int {
 		}
 	}
 	return -1
+}
+
+// field names a field of the spec, and the layer that set it.
+func (r *Request) field(name string) string {
+	if layer := r.Layers[name]; layer != "" {
+		return fmt.Sprintf("spec.%s (of layer %q)", name, layer)
+	}
+	return "spec." + name
 }
 
 // prepare returns a copy for the engine and its plugins, with a spec and with

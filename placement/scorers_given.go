@@ -2,6 +2,7 @@ package placement
 
 import (
 	"math"
+	"strings"
 
 	"github.com/google/cel-go/cel"
 	"k8s.io/apimachinery/pkg/api/resource"
@@ -140,9 +141,10 @@ func (n *inRange) Score(r *Request, c *cluster.State) int64 {
 	return int64(100 * (float64(n.Scorer.Score(r, c)) - float64(n.low)) / (float64(n.high) - float64(n.low)))
 }
 
+// shorten cuts a text that is longer than so many bytes.
 func shorten(text string, most int) string {
 	if len(text) <= most {
 		return text
 	}
-	return text[:most-3] + "..."
+	return strings.ToValidUTF8(text[:most-3], "") + "..."
 }

@@ -37,7 +37,7 @@ func (Taints) Filter(r *Request, c *cluster.State) *Reason {
 	if on != nil {
 		code = "Evicted"
 	}
-	return &Reason{code, fmt.Sprintf("the cluster has the taint %s=%s:%s, which spec.tolerations does not tolerate", taint.Key, taint.Value, taint.Effect)}
+	return &Reason{code, fmt.Sprintf("the cluster has the taint %s=%s:%s, which %s does not tolerate", taint.Key, taint.Value, taint.Effect, r.field("tolerations"))}
 }
 
 // untolerated returns the first taint that refuses a cluster on which the

@@ -112,7 +112,8 @@ type PreemptionPolicy string
 const (
 	// PreemptNever waits until there is room.
 	PreemptNever PreemptionPolicy = "Never"
-	// PreemptLowerPriority has Placements of a lower priority leave clusters,
-	// where nothing else makes room, and as few of them as can be.
+	// PreemptLowerPriority has Placements of a lower priority leave clusters
+	// where nothing else makes room: the lowest first, and none that could
+	// stay.
 	PreemptLowerPriority PreemptionPolicy = "PreemptLowerPriority"
 )
