@@ -3,7 +3,9 @@ package main
 import (
 	"bytes"
 	"os"
+	"os/exec"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -29,6 +31,15 @@ func TestEffectiveConfigurationIsPrinted(t *testing.T) {
 	require.Equal(t, ":9443", c.Serving.Address, "flags override")
 	require.Equal(t, "debug", c.Logging.Level, "the file counts")
 	require.Equal(t, 8, c.Sync.Workers, "defaults are shown")
+}
+
+// TestProgramIsStatic: nothing that the program is made of needs C.
+func TestProgramIsStatic(t *testing.T) {
+	cmd := exec.CommandContext(t.Context(), "go", "list", "-deps", "-f", "{{if or .CgoFiles .DepsErrors}}{{.ImportPath}}{{end}}", ".")
+	cmd.Env = append(os.Environ(), "CGO_ENABLED=0", "GOOS=linux")
+	out, err := cmd.CombinedOutput()
+	require.NoError(t, err, string(out))
+	require.Empty(t, strings.TrimSpace(string(out)))
 }
 
 func TestMistakesEndTheStart(t *testing.T) {

@@ -63,9 +63,9 @@ func serverOptions(s config.Serving, f *flags, platform *rest.Config) (metricsse
 		return options, nil
 	}
 	reviewer := platform
-	if s.Reviewer != (config.Connection{}) {
+	if s.Reviewer != nil {
 		var err error
-		if reviewer, err = f.connect(s.Reviewer); err != nil {
+		if reviewer, err = f.connect(*s.Reviewer); err != nil {
 			return options, fmt.Errorf("reviewer: %w", err)
 		}
 	}

@@ -85,8 +85,9 @@ type Serving struct {
 	// Authorization of whoever asks: Kubernetes (by TokenReview and
 	// SubjectAccessReview) or None, which needs an address on the loopback.
 	Authorization string `json:"authorization,omitempty"`
-	// Reviewer is the server that is asked; empty: the platform's workspace.
-	Reviewer Connection `json:"reviewer,omitzero"`
+	// Reviewer is the server that is asked. Left out: the platform's workspace;
+	// {}: the cluster that the controller runs in.
+	Reviewer *Connection `json:"reviewer,omitempty"`
 	// CertificateFolder holds tls.crt and tls.key, which are read again when
 	// they change. Empty: a certificate is made at the start.
 	CertificateFolder string `json:"certificateFolder,omitempty"`

@@ -1,0 +1,126 @@
+package main
+
+import (
+	"bufio"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+// block is a fenced block of a page.
+type block struct {
+	language, section, text string
+}
+
+// blocksOf returns the fenced blocks of a page, in order.
+func blocksOf(t *testing.T, path string) []block {
+	t.Helper()
+	data, err := os.ReadFile(path)
+	require.NoError(t, err)
+	var blocks []block
+	var section string
+	var open *block
+	for line := range strings.Lines(string(data)) {
+		switch fence, isFence := strings.CutPrefix(strings.TrimSpace(line), "```"); {
+		case isFence && open == nil:
+			open = &block{language: fence, section: section}
+		case isFence:
+			blocks = append(blocks, *open)
+			open = nil
+		case open != nil:
+			open.text += line
+		case strings.HasPrefix(line, "## "):
+			section = strings.TrimSpace(line[3:])
+		}
+	}
+	require.Nil(t, open, "a fence is not closed")
+	return blocks
+}
+
+// shell runs the blocks of a page in one bash, as a reader would.
+type shell struct {
+	t      *testing.T
+	in     io.WriteCloser
+	lines  chan string
+	blocks int
+}
+
+// newShell starts bash in the repository, with kubectl on its path.
+func newShell(t *testing.T, env map[string]string) *shell {
+	t.Helper()
+	bash, err := exec.LookPath("bash")
+	require.NoError(t, err)
+	root, err := filepath.Abs("../..")
+	require.NoError(t, err)
+	cmd := exec.CommandContext(t.Context(), bash, "-euo", "pipefail", "-s")
+	cmd.Dir = root
+	cmd.Env = append(os.Environ(), "HOME="+t.TempDir(), "PATH="+filepath.Dir(kubectl(t))+":"+os.Getenv("PATH"))
+	for name, value := range env {
+		cmd.Env = append(cmd.Env, name+"="+value)
+	}
+	s := &shell{t: t, lines: make(chan string, 100)}
+	s.in, err = cmd.StdinPipe()
+	require.NoError(t, err)
+	out, err := cmd.StdoutPipe()
+	require.NoError(t, err)
+	cmd.Stderr = cmd.Stdout
+	require.NoError(t, cmd.Start())
+	go func() {
+		defer close(s.lines)
+		for scanner := bufio.NewScanner(out); scanner.Scan(); {
+			s.lines <- scanner.Text()
+		}
+	}()
+	t.Cleanup(func() {
+		_ = s.in.Close()
+		for range s.lines { //nolint:revive // until it has ended
+		}
+		_ = cmd.Wait()
+	})
+	return s
+}
+
+// run runs a block and returns what it printed.
+func (s *shell) run(b block) string {
+	s.t.Helper()
+	s.blocks++
+	end := fmt.Sprintf("::end of block %d::", s.blocks)
+	_, err := io.WriteString(s.in, b.text+"\nprintf '\\n%s\\n' '"+end+"'\n")
+	require.NoError(s.t, err, "the shell has ended")
+	var out strings.Builder
+	for line := range s.lines {
+		if line == end {
+			return strings.TrimSpace(out.String())
+		}
+		out.WriteString(line + "\n")
+	}
+	require.FailNow(s.t, "a block of the page failed", "%s\n\nprinted:\n%s", b.text, out.String())
+	return ""
+}
+
+// kubectl finds kubectl, or builds it of the sources that the test servers are
+// built of.
+func kubectl(t *testing.T) string {
+	t.Helper()
+	if path, err := exec.LookPath("kubectl"); err == nil {
+		return path
+	}
+	dir := t.TempDir()
+	for _, name := range []string{"go.mod", "go.sum"} {
+		data, err := os.ReadFile(filepath.Join("..", "..", "envtest", "pins", "kubernetes", name+".txt"))
+		require.NoError(t, err)
+		require.NoError(t, os.WriteFile(filepath.Join(dir, name), data, 0o600))
+	}
+	path := filepath.Join(dir, "kubectl")
+	cmd := exec.CommandContext(t.Context(), "go", "build", "-mod=mod", "-o", path, "k8s.io/kubernetes/cmd/kubectl")
+	cmd.Dir, cmd.Env = dir, append(os.Environ(), "CGO_ENABLED=0", "GOFLAGS=", "GOWORK=off")
+	out, err := cmd.CombinedOutput()
+	require.NoError(t, err, string(out))
+	return path
+}
