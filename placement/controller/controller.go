@@ -54,6 +54,13 @@ type Controller struct {
 	stopped    chan struct{}
 	stop       func()
 
+	// deciding is held from the look at what others have reserved and where
+	// they are until the decision counts among that.
+	deciding   sync.Mutex
+	ledger     *ledger
+	neighbours *neighbours
+	usage      *usage
+
 	gate   *gate
 	index  *index
 	memo   *memo
@@ -86,10 +93,11 @@ func New(mgr mcmanager.Manager, fleet Fleet, engine Engine, opts ...Option) (*Co
 		logger: mgr.GetLogger().WithName("placement"),
 		born:   o.now(), poll: o.poll,
 		started: make(chan struct{}), stopped: stopped, stop: sync.OnceFunc(func() { close(stopped) }),
+		ledger: newLedger(o.reserve), neighbours: newNeighbours(), usage: newUsages(),
 		gate: newGate(), index: newIndex(), memo: newMemo(), recent: newRecent(), pulse: newPulse(o.beat, o.slowBeat),
 	}
 	var err error
-	if c.metrics, err = newMetrics(o.registerer, c.index); err != nil {
+	if c.metrics, err = newMetrics(o.registerer, c.index, c.ledger); err != nil {
 		return nil, err
 	}
 	c.watcher = workspaces.NewWatcher(c.provider, c.kinds(), c.observe)
@@ -158,13 +166,21 @@ func (c *Controller) Start(ctx context.Context) error {
 	if l, ok := c.opts.limiter.(LimiterStarter); ok {
 		l.Started(c.opts.now())
 	}
-	cancel := c.fleet.Subscribe(c.pulse.note)
+	cancel := c.fleet.Subscribe(func(change cluster.Change) {
+		c.ledger.seen(change)
+		c.pulse.note(change)
+	})
 	defer cancel()
 	var wg sync.WaitGroup
 	defer wg.Wait()
 	wg.Go(func() {
 		c.pulse.run(ctx, func(changes map[string]effect) { c.enqueue(onlyLater(changes), c.index.affected(changes)...) })
 	})
+	for _, source := range c.opts.scores {
+		if s, ok := source.(ScoreStarter); ok {
+			wg.Go(func() { s.Start(ctx) })
+		}
+	}
 	return c.controller.Start(ctx)
 }
 
@@ -177,6 +193,8 @@ func (c *Controller) Engage(ctx context.Context, name multicluster.ClusterName, 
 			c.index.dropWorkspace(name)
 			c.memo.dropWorkspace(name)
 			c.recent.dropWorkspace(name)
+			c.neighbours.dropWorkspace(name)
+			c.usage.dropWorkspace(name)
 		}
 	})
 	go c.awaitKnown(ctx, name, r)
@@ -205,6 +223,7 @@ func (c *Controller) awaitKnown(ctx context.Context, name multicluster.ClusterNa
 			c.logger.Info("Deciding without kinds that can't be listed yet; export them or leave them out of Resources", "workspace", name, "kinds", unknown)
 		}
 	}
+	c.restore(ctx, name)
 	c.enqueue(true, c.gate.unlock(r)...)
 }
 
@@ -219,12 +238,18 @@ func (c *Controller) enqueue(bulk bool, keys ...Key) {
 	case <-c.stopped:
 		return
 	}
-	if q, ok := c.queue.(priorityqueue.PriorityQueue[Key]); ok && bulk {
-		q.AddWithOpts(priorityqueue.AddOpts{Priority: new(handler.LowPriority)}, keys...)
-		return
-	}
+	q, ok := c.queue.(priorityqueue.PriorityQueue[Key])
+	c.index.byPriority(keys)
 	for _, k := range keys {
-		c.queue.Add(k)
+		if !ok {
+			c.queue.Add(k)
+			continue
+		}
+		priority := c.index.rank(k)
+		if bulk {
+			priority += handler.LowPriority
+		}
+		q.AddWithOpts(priorityqueue.AddOpts{Priority: &priority}, k)
 	}
 }
 

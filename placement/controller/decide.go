@@ -33,6 +33,10 @@ type question struct {
 	gainSince time.Time
 	// retired clusters hold no copy any more.
 	retired map[string]bool
+	// layers that set a field of the spec.
+	layers map[string]string
+	// dry says that nobody is to reckon with the answer.
+	dry bool
 }
 
 // answer is the status to record, and what follows from it.
@@ -41,6 +45,8 @@ type answer struct {
 	interest interest
 	// moves are the clusters that the answer ceases to name.
 	moves []Move
+	// concerned are those that may have waited for this one to be placed.
+	concerned []Key
 	// gainSince is the next question's.
 	gainSince time.Time
 	// again is when to ask again even if nothing changes; zero for never.
@@ -64,6 +70,9 @@ func (c *Controller) decide(ctx context.Context, q *question) (*answer, error) {
 		}
 	case len(q.workloads) == 0 && (len(a.status.Targets) == 0 || a.status.ObservedGeneration == generation):
 		a.idle(q, c.poll)
+		if c.usage.set(q.key(), amount{}) {
+			a.concerned = c.index.in(q.workspace) // there may be room in a quota
+		}
 	default:
 		if err := c.place(ctx, q, a); err != nil {
 			return nil, err
@@ -81,46 +90,35 @@ func (c *Controller) place(ctx context.Context, q *question, a *answer) error {
 		a.reject(q, err.Error(), c.poll)
 		return nil
 	}
-	spec, notes, refusal := narrow(&q.placement.Spec, q.policies)
-	if refusal != "" {
-		a.reject(q, refusal, c.poll)
+	n := narrow(&q.placement.Spec, q.policies)
+	if n.refusal != "" {
+		a.reject(q, n.refusal, c.poll)
 		return nil
 	}
+	spec := n.spec
+	q.layers = n.layers
 	pen, err := c.pens.of(q.fleet, q.policies)
 	if err != nil {
 		return err
 	}
-	start, request := time.Now(), requestFor(q, spec)
-	d, err := c.engine.Place(ctx, request, pen.fleet)
-	c.metrics.duration.Observe(time.Since(start).Seconds())
-	if spec := (*placement.SpecError)(nil); errors.As(err, &spec) {
-		a.reject(q, spec.Error(), c.poll) // a scorer that the engine does not have, say
+	d, better, err := c.ask(ctx, q, spec, pen.fleet, a)
+	if invalid := (*placement.SpecError)(nil); errors.As(err, &invalid) {
+		a.reject(q, invalid.Error(), c.poll) // a scorer that the engine does not have, say
 		return nil
 	}
 	if err != nil {
-		return fmt.Errorf("place: %w", err)
-	}
-	if len(d.Targets) == 0 {
-		if d.Targets, err = c.staying(ctx, q, spec, pen.fleet); err != nil {
-			return err
-		}
-	}
-	better, err := c.rebalance(ctx, q, request, d, pen.fleet, a)
-	if err != nil {
 		return err
 	}
-	if better != nil {
-		d = better
-	}
 	a.take(q, d, c.poll)
-	if better != nil {
+	if better {
 		for i := range a.moves {
 			a.moves[i].Cause = CauseRebalanced
 		}
 	}
-	evictions(request, a.status.Targets, q.fleet)
+	evictions(c.requestFor(q, spec), a.status.Targets, q.fleet)
 	a.status.Rejected = pen.explain(d.Rejected)
-	a.tell(q, d, notes)
+	a.tell(q, d, n.notes)
+	a.interest.priority = spec.Priority
 	a.interest.waiting = d.Reason != "" || wantsMore(spec, len(d.Targets))
 	a.interest.properties = looksAtProperties(spec) || slices.ContainsFunc(q.policies, func(n named) bool { return selectsByProperties(n.policy.Clusters) })
 	return nil
@@ -149,7 +147,7 @@ func (c *Controller) staying(ctx context.Context, q *question, spec *v1alpha1.Pl
 		if t.Leaving || !ok {
 			continue
 		}
-		d, err := c.engine.Place(ctx, requestFor(q, &alone), cluster.NewSnapshot(state))
+		d, err := c.engine.Place(ctx, c.requestFor(q, &alone), cluster.NewSnapshot(state))
 		if err != nil {
 			return nil, fmt.Errorf("place: %w", err)
 		}
@@ -303,12 +301,4 @@ func looksAtProperties(spec *v1alpha1.PlacementSpec) bool {
 
 func selectsByProperties(s *v1alpha1.ClusterSelector) bool {
 	return s != nil && (len(s.MatchProperties) > 0 || s.Expression != "")
-}
-
-func requestFor(q *question, spec *v1alpha1.PlacementSpec) *placement.Request {
-	p := q.placement
-	return &placement.Request{
-		Workspace: string(q.workspace), Namespace: p.Namespace, Name: p.Name,
-		Spec: spec, Workloads: q.workloads, Current: currentOf(p), Now: q.now,
-	}
 }

@@ -12,6 +12,7 @@ const maxPreviewed = 64
 
 // dryRun decides and shows the decision, and keeps what is on record.
 func (c *Controller) dryRun(ctx context.Context, q *question, a *answer) error {
+	q.dry = true
 	would := &answer{status: *a.status.DeepCopy()}
 	would.status.Preview = nil
 	if len(q.workloads) == 0 {

@@ -43,6 +43,7 @@ func (c *Controller) mayMove(ctx context.Context, k Key, q *question, a *answer)
 		known.held = q.now
 		c.recent.update(k, func(m *memory) { m.held = q.now })
 	}
+	c.takeBack(q)
 	a.putOff(q, verdict, c.opts.refresh-q.now.Sub(known.held))
 	c.index.set(k, a.interest)
 }

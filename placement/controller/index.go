@@ -19,22 +19,26 @@ type interest struct {
 	// properties says that properties or the version of a cluster can rule it
 	// out.
 	properties bool
+	// priority of the Placement.
+	priority int32
 }
 
 // index finds the Placements that a change of the fleet can affect. It holds
 // nothing that is not also in the Placements, and is rebuilt from them.
 type index struct {
-	mu        sync.RWMutex
-	interests map[Key]interest
-	byCluster map[string]map[Key]struct{}
-	waiting   map[Key]struct{}
+	mu          sync.RWMutex
+	interests   map[Key]interest
+	byCluster   map[string]map[Key]struct{}
+	waiting     map[Key]struct{}
+	byWorkspace map[multicluster.ClusterName]map[Key]struct{}
 }
 
 func newIndex() *index {
 	return &index{
-		interests: map[Key]interest{},
-		byCluster: map[string]map[Key]struct{}{},
-		waiting:   map[Key]struct{}{},
+		interests:   map[Key]interest{},
+		byCluster:   map[string]map[Key]struct{}{},
+		waiting:     map[Key]struct{}{},
+		byWorkspace: map[multicluster.ClusterName]map[Key]struct{}{},
 	}
 }
 
@@ -42,11 +46,15 @@ func newIndex() *index {
 func (x *index) set(k Key, now interest) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
-	if old, ok := x.interests[k]; ok && old.waiting == now.waiting && old.properties == now.properties && slices.Equal(old.clusters, now.clusters) {
+	if old, ok := x.interests[k]; ok && old.waiting == now.waiting && old.properties == now.properties && old.priority == now.priority && slices.Equal(old.clusters, now.clusters) {
 		return
 	}
 	x.dropLocked(k)
 	x.interests[k] = now
+	if x.byWorkspace[k.Workspace] == nil {
+		x.byWorkspace[k.Workspace] = map[Key]struct{}{}
+	}
+	x.byWorkspace[k.Workspace][k] = struct{}{}
 	for _, name := range now.clusters {
 		keys := x.byCluster[name]
 		if keys == nil {
@@ -71,10 +79,8 @@ func (x *index) drop(k Key) {
 func (x *index) dropWorkspace(name multicluster.ClusterName) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
-	for k := range x.interests {
-		if k.Workspace == name {
-			x.dropLocked(k)
-		}
+	for k := range x.byWorkspace[name] {
+		x.dropLocked(k)
 	}
 }
 
@@ -87,6 +93,10 @@ func (x *index) dropLocked(k Key) {
 	}
 	delete(x.waiting, k)
 	delete(x.interests, k)
+	delete(x.byWorkspace[k.Workspace], k)
+	if len(x.byWorkspace[k.Workspace]) == 0 {
+		delete(x.byWorkspace, k.Workspace)
+	}
 }
 
 // affected returns the Placements that the changes of clusters can affect,
@@ -126,13 +136,53 @@ func (x *index) in(workspace multicluster.ClusterName) []Key {
 	x.mu.RLock()
 	defer x.mu.RUnlock()
 	var keys []Key
-	for k := range x.interests {
-		if workspace == "" || k.Workspace == workspace {
+	if workspace != "" {
+		for k := range x.byWorkspace[workspace] {
+			keys = append(keys, k)
+		}
+	} else {
+		for k := range x.interests {
 			keys = append(keys, k)
 		}
 	}
 	slices.SortFunc(keys, compareKeys)
 	return keys
+}
+
+// byPriority sorts keys so that Placements of greater priority come first.
+func (x *index) byPriority(keys []Key) {
+	x.mu.RLock()
+	defer x.mu.RUnlock()
+	slices.SortStableFunc(keys, func(a, b Key) int { return cmp.Compare(x.interests[b].priority, x.interests[a].priority) })
+}
+
+// rank returns the place in the queue of a Placement: the magnitude of its
+// priority. A queue has a gauge per rank, so they are few.
+func (x *index) rank(k Key) (rank int) {
+	x.mu.RLock()
+	defer x.mu.RUnlock()
+	step := 1
+	p := int(x.interests[k].priority)
+	if p < 0 {
+		p, step = -p, -1
+	}
+	for ; p > 0; p /= 10 {
+		rank += step
+	}
+	return rank
+}
+
+// amongWaiting returns those of some Placements that would take another
+// cluster.
+func (x *index) amongWaiting(keys []Key) (waiting []Key) {
+	x.mu.RLock()
+	defer x.mu.RUnlock()
+	for _, k := range keys {
+		if _, ok := x.waiting[k]; ok {
+			waiting = append(waiting, k)
+		}
+	}
+	return waiting
 }
 
 // counts returns the number of Placements, and of those that wait.

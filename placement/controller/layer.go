@@ -46,8 +46,18 @@ type Policy struct {
 	// Tolerable taints: a Placement tolerates no other taint than one that a
 	// toleration in this list tolerates. Nil: any; empty: none.
 	Tolerable []v1alpha1.Toleration
+	// Spread that every Placement has at least. A Placement may be stricter.
+	Spread []v1alpha1.Spread
+	// MaxPriority that a Placement may have. Nil: any.
+	MaxPriority *int32
+	// NoPreemption says that no Placement pushes out others.
+	NoPreemption bool
+	// Quota bounds what all Placements of a workspace may use together.
+	Quota *Quota
 	// Defaults stand in for what a Placement leaves out: clusters,
-	// tolerations, preferred, count, spread and division, each as a whole.
+	// tolerations, preferred, scoring, affinity, antiAffinity, priority,
+	// preemptionPolicy, count, spread, division and moves.rebalance, each as a
+	// whole.
 	// The layer nearest to the Placement goes first.
 	Defaults *v1alpha1.PlacementSpec
 }

@@ -17,7 +17,7 @@ type metrics struct {
 	copies    prometheus.Counter
 }
 
-func newMetrics(r prometheus.Registerer, idx *index) (*metrics, error) {
+func newMetrics(r prometheus.Registerer, idx *index, l *ledger) (*metrics, error) {
 	m := &metrics{
 		decisions: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "tmc_placement_decisions_total",
@@ -55,6 +55,7 @@ func newMetrics(r prometheus.Registerer, idx *index) (*metrics, error) {
 		r.Register(m.decisions), r.Register(m.duration), r.Register(m.writes), r.Register(m.moves), r.Register(m.deferred), r.Register(m.copies),
 		r.Register(known("tmc_placement_known_placements", "Placements decided on.", func() int { all, _ := idx.counts(); return all })),
 		r.Register(known("tmc_placement_waiting_placements", "Placements that would take another cluster if one fitted.", func() int { _, waiting := idx.counts(); return waiting })),
+		r.Register(known("tmc_placement_reserving_placements", "Placements of which something counts as used that no cluster reports yet.", l.owners)),
 	)
 	if err != nil {
 		return nil, fmt.Errorf("placement controller: register metrics: %w", err)

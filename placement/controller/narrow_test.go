@@ -107,9 +107,10 @@ func TestNarrow(t *testing.T) {
 				}
 				policies = append(policies, named{string(rune('a' + i)), made})
 			}
-			got, notes, refusal := narrow(spec, policies)
-			require.Equal(t, tc.refusal, refusal, tc.reason)
-			require.Equal(t, tc.notes, notes, tc.reason)
+			n := narrow(spec, policies)
+			got := n.spec
+			require.Equal(t, tc.refusal, n.refusal, tc.reason)
+			require.Equal(t, tc.notes, n.notes, tc.reason)
 			require.Equal(t, before, spec, "the spec is shared")
 			if tc.refusal != "" {
 				return
@@ -159,7 +160,7 @@ func TestNarrowNeverWidensTolerations(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		allowed := rapid.SliceOfN(toleration, 1, 3).Draw(t, "allowed")
 		spec := &v1alpha1.PlacementSpec{Tolerations: rapid.SliceOfN(toleration, 1, 3).Draw(t, "asked")}
-		got, _, _ := narrow(spec, []named{{"a", &Policy{Tolerable: append([]v1alpha1.Toleration{}, allowed...)}}})
+		got := narrow(spec, []named{{"a", &Policy{Tolerable: append([]v1alpha1.Toleration{}, allowed...)}}}).spec
 		for _, k := range []string{"a", "b"} {
 			for _, v := range []string{"", "a", "b"} {
 				for _, e := range []corev1.TaintEffect{corev1.TaintEffectNoSchedule, corev1.TaintEffectNoExecute} {

@@ -38,7 +38,12 @@ func (c *Controller) list(ctx context.Context, workspace multicluster.ClusterNam
 // placements returns the Placements of a namespace, or the ClusterPlacements
 // for the empty one, each decoded once.
 func (c *Controller) placements(ctx context.Context, workspace multicluster.ClusterName, namespace string) ([]*v1alpha1.Placement, error) {
-	items, err := c.list(ctx, workspace, kindIn(namespace), namespace)
+	return c.decoded(ctx, workspace, kindIn(namespace), namespace)
+}
+
+// decoded returns the Placements of a kind, of all namespaces for the empty one.
+func (c *Controller) decoded(ctx context.Context, workspace multicluster.ClusterName, kind schema.GroupVersionKind, namespace string) ([]*v1alpha1.Placement, error) {
+	items, err := c.list(ctx, workspace, kind, namespace)
 	if err != nil {
 		return nil, err
 	}

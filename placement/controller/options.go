@@ -28,6 +28,9 @@ type options struct {
 	defaults   DefaultsFunc
 	layers     []Layer
 	limiter    Limiter
+	scores     []ScoreSource
+	scoreAge   time.Duration
+	reserve    time.Duration
 	registerer prometheus.Registerer
 	now        func() time.Time
 	workers    int
@@ -45,6 +48,7 @@ func defaultOptions() options {
 			return nil, nil
 		},
 		limiter: NewBudget(BudgetOptions{}),
+		reserve: 2 * time.Minute,
 		now:     time.Now,
 		workers: 4, settle: 5 * time.Second, knownAfter: 30 * time.Second,
 		beat: 100 * time.Millisecond, slowBeat: 5 * time.Second, poll: 5 * time.Second, refresh: time.Minute,
@@ -80,6 +84,19 @@ func WithLayers(layers ...Layer) Option {
 // bounds on the rate, which protects against partial outages.
 func WithLimiter(limiter Limiter) Option {
 	return func(o *options) { o.limiter = limiter }
+}
+
+// WithReservations sets for how long what was decided counts as used, at most,
+// while the cluster does not report it as used yet. Default: 2 minutes; with
+// zero nothing is reserved.
+func WithReservations(atMost time.Duration) Option {
+	return func(o *options) { o.reserve = atMost }
+}
+
+// WithScores has scores from outside count, while they are no older than an
+// age. Default: none.
+func WithScores(maxAge time.Duration, sources ...ScoreSource) Option {
+	return func(o *options) { o.scoreAge, o.scores = maxAge, append(o.scores, sources...) }
 }
 
 // WithMetrics registers the metrics tmc_placement_* of the controller.
@@ -126,6 +143,8 @@ func (o *options) validate() error {
 		return errors.New("placement controller: WithDefaults, WithLimiter and WithClock take no nil: leave them out for the default")
 	case slices.Contains(o.layers, nil):
 		return errors.New("placement controller: WithLayers takes no nil")
+	case slices.Contains(o.scores, nil) || len(o.scores) > 0 && o.scoreAge <= 0:
+		return errors.New("placement controller: WithScores takes a positive age and no nil")
 	case o.workers < 1:
 		return fmt.Errorf("placement controller: WithWorkers(%d): at least 1 is needed", o.workers)
 	}

@@ -42,10 +42,10 @@ func (c *Controller) Reconcile(ctx context.Context, k Key) (reconcile.Result, er
 	case err != nil:
 		return reconcile.Result{}, err
 	case v.placement == nil:
-		c.index.drop(k)
+		c.forget(k)
 		return c.ensureDefault(ctx, k, v)
 	case v.placement.DeletionTimestamp != nil:
-		c.index.drop(k)
+		c.forget(k)
 		return reconcile.Result{}, nil
 	case v.placement.ResourceVersion == c.recent.of(k).wrote:
 		return reconcile.Result{}, nil // the cache is behind our last write; the watch tells when it is not
@@ -67,6 +67,7 @@ func (c *Controller) Reconcile(ctx context.Context, k Key) (reconcile.Result, er
 		return c.failed(ctx, k, v.placement, err)
 	}
 	c.index.set(k, a.interest)
+	c.enqueue(true, c.index.amongWaiting(a.concerned)...)
 	if !a.gainSince.Equal(q.gainSince) {
 		c.recent.update(k, func(m *memory) { m.gainSince = a.gainSince })
 	}
@@ -75,6 +76,18 @@ func (c *Controller) Reconcile(ctx context.Context, k Key) (reconcile.Result, er
 	}
 	c.mayMove(ctx, k, q, a)
 	return c.record(ctx, k, v.placement, a)
+}
+
+// forget has a Placement that is gone count no longer, and wakes those who waited
+// for that.
+func (c *Controller) forget(k Key) {
+	c.index.drop(k)
+	c.ledger.release(k.String())
+	concerned := c.neighbours.drop(k)
+	if c.usage.drop(k) {
+		concerned = c.index.in(k.Workspace) // there may be room in a quota
+	}
+	c.enqueue(true, c.index.amongWaiting(concerned)...)
 }
 
 // policies asks the layers.

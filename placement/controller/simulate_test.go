@@ -55,10 +55,10 @@ type move struct {
 func newSimulation(t require.TestingT, clusters, placements int, budget BudgetOptions) *simulation {
 	engine, err := placement.NewEngine()
 	require.NoError(t, err)
-	m, err := newMetrics(nil, newIndex())
+	m, err := newMetrics(nil, newIndex(), newLedger(0))
 	require.NoError(t, err)
 	s := &simulation{
-		Controller: &Controller{engine: engine, metrics: m, poll: never, index: newIndex()},
+		Controller: &Controller{engine: engine, metrics: m, poll: never, index: newIndex(), ledger: newLedger(0), neighbours: newNeighbours(), usage: newUsages()},
 		budget:     NewBudget(budget), limits: budget, now: noon, fleet: cluster.NewSnapshot(),
 		placements: map[Key]*v1alpha1.Placement{}, workloads: map[Key][]placement.Workload{},
 		timers: map[Key]time.Time{}, copies: map[Key]map[string]bool{}, gains: map[Key]time.Time{},
@@ -134,6 +134,7 @@ func (s *simulation) reconcile(t require.TestingT, k Key) {
 				s.moves = append(s.moves, move{m, s.now, k, fmt.Sprint(text(&q.placement.Status), " -> ", text(&a.status))})
 			}
 		} else {
+			s.takeBack(q)
 			a.putOff(q, verdict, time.Hour)
 			s.index.set(k, a.interest)
 		}

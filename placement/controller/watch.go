@@ -31,8 +31,10 @@ func (c *Controller) observePlacement(e workspaces.Event) {
 	obj := e.Object()
 	k := keyIn(e.Cluster, obj.GetNamespace(), obj.GetName())
 	if e.New == nil {
-		c.index.drop(k)
 		c.recent.drop(k)
+		c.forget(k)
+	} else if p, err := memoized(c.memo, e.Cluster, e.New, decode); err == nil {
+		c.enqueue(true, c.index.amongWaiting(c.neighbours.observe(k, p))...)
 	}
 	keys := []Key{k}
 	if !e.Initial && coverageChanged(e.Old, e.New) {
