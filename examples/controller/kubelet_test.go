@@ -64,8 +64,13 @@ type syncBuffer struct {
 	b  bytes.Buffer
 }
 
-func (s *syncBuffer) Write(p []byte) (int, error) { s.mu.Lock(); defer s.mu.Unlock(); return s.b.Write(p) }
-func (s *syncBuffer) String() string              { s.mu.Lock(); defer s.mu.Unlock(); return s.b.String() }
+func (s *syncBuffer) Write(p []byte) (int, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.b.Write(p)
+}
+
+func (s *syncBuffer) String() string { s.mu.Lock(); defer s.mu.Unlock(); return s.b.String() }
 
 // serve runs the Deployment once it and its volumes are there, and says in its
 // status that its replicas are available once they are ready.
@@ -101,7 +106,6 @@ func (k *kubelet) serve(ctx context.Context, d client.ObjectKey) error {
 	}
 	return k.host.Status().Update(ctx, deployment)
 }
-
 
 // pause waits a moment; false if ctx ended.
 func pause(ctx context.Context) bool {
