@@ -12,15 +12,16 @@ import (
 type identity struct {
 	apiVersion, kind, namespace, name string
 	labels, annotations               []mark
+	marks                             [6]mark // what they are slices of
 }
 
 type mark struct{ key, value string }
 
-func identityOf(obj *unstructured.Unstructured, namespace, name string, m Marks) identity {
-	return identity{
-		apiVersion: obj.GetAPIVersion(), kind: obj.GetKind(), namespace: namespace, name: name,
-		labels: m.labels(), annotations: m.annotations(),
-	}
+func identityOf(obj *unstructured.Unstructured, namespace, name string, m Marks) *identity {
+	i := &identity{apiVersion: obj.GetAPIVersion(), kind: obj.GetKind(), namespace: namespace, name: name}
+	i.labels = m.labels(i.marks[:0:2])
+	i.annotations = m.annotations(i.marks[2:2])
+	return i
 }
 
 // check returns an *IdentityError if obj is no longer what it was, or if it has

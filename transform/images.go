@@ -52,8 +52,16 @@ func (registries) TargetIndependent() bool { return true }
 func (registries) JSONOnly() bool { return true }
 
 // Transform implements Transformer.
-func (r registries) Transform(_ context.Context, _ *Target, obj *unstructured.Unstructured) error {
-	spec := PodSpec(obj)
+func (r registries) Transform(_ context.Context, t *Target, obj *unstructured.Unstructured) error {
+	for _, spec := range t.PodSpecs(obj) {
+		if err := r.pod(spec); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (r registries) pod(spec map[string]any) error {
 	for _, list := range []string{"initContainers", "containers", "ephemeralContainers"} {
 		containers, _ := spec[list].([]any)
 		for _, c := range containers {

@@ -50,22 +50,21 @@ func (m Marks) Stamp(obj metav1.Object) {
 	if a == nil {
 		a = make(map[string]string, 4)
 	}
-	for _, w := range m.labels() {
+	for _, w := range m.labels(nil) {
 		l[w.key] = w.value
 	}
-	for _, w := range m.annotations() {
+	for _, w := range m.annotations(nil) {
 		a[w.key] = w.value
 	}
 	obj.SetLabels(l)
 	obj.SetAnnotations(a)
 }
 
-func (m Marks) labels() []mark {
-	return []mark{{LabelInstallation, m.Installation}, {LabelLogicalCluster, m.LogicalCluster}}
+func (m Marks) labels(list []mark) []mark {
+	return append(list, mark{LabelInstallation, m.Installation}, mark{LabelLogicalCluster, m.LogicalCluster})
 }
 
-func (m Marks) annotations() []mark {
-	list := make([]mark, 0, 4)
+func (m Marks) annotations(list []mark) []mark {
 	list = append(list, mark{AnnotationMarks, marksVersion}, mark{AnnotationName, m.Name})
 	if m.Namespace != "" {
 		list = append(list, mark{AnnotationNamespace, m.Namespace})

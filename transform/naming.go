@@ -39,21 +39,27 @@ func (HashedNaming) Locate(kind schema.GroupVersionKind, o Origin) (namespace, n
 // hashLength in characters of five bits each: 80 bits, so that a collision
 // needs about 10^12 names, by chance, and 2^80 tries to make one for a name
 // that exists.
-const hashLength = 16
+const (
+	hashLength = 16
+	hashBytes  = hashLength * 5 / 8
+)
 
 var lowerBase32 = base32.NewEncoding("abcdefghijklmnopqrstuvwxyz234567").WithPadding(base32.NoPadding)
 
 // hashed appends to a name, cut so that the whole is at most limit long, a hash
 // of the parts, which tell apart what the cut name does not.
 func hashed(name string, limit int, parts ...string) string {
-	h := sha256.New()
+	var room [256]byte // enough for most names, without an allocation
+	text := room[:0]
 	for _, p := range parts {
-		h.Write([]byte(p))
-		h.Write([]byte{0}) // no name contains it
+		text = append(append(text, p...), 0) // no name contains it
 	}
-	sum := lowerBase32.EncodeToString(h.Sum(nil))[:hashLength]
-	if most := limit - hashLength - 1; len(name) > most {
+	sum := sha256.Sum256(text)
+	var out [hashLength + 1]byte
+	out[0] = '-'
+	lowerBase32.Encode(out[1:], sum[:hashBytes])
+	if most := limit - len(out); len(name) > most {
 		name = strings.TrimRight(name[:most], "-.")
 	}
-	return name + "-" + sum
+	return name + string(out[:])
 }

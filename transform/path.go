@@ -175,3 +175,25 @@ func (p Path) remove(obj map[string]any) {
 		return value, nil
 	})
 }
+
+// covers says whether a field, written as changedFields does with the index of
+// an element in brackets, is what the path leads to, or within it.
+func (p Path) covers(field string) bool {
+	rest := field
+	for i, s := range p.steps {
+		if s.each {
+			end := strings.IndexByte(rest, ']')
+			if !strings.HasPrefix(rest, "[") || end < 0 {
+				return false
+			}
+			rest = rest[end+1:]
+			continue
+		}
+		found, after, err := nextStep(rest, i == 0)
+		if err != nil || found != s {
+			return false
+		}
+		rest = after
+	}
+	return true
+}

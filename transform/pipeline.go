@@ -14,6 +14,7 @@ type Pipeline struct {
 	installation string
 	naming       Naming
 	replicas     map[schema.GroupKind][]string
+	pods         map[schema.GroupKind][]Path
 	transformers []Transformer
 }
 

@@ -1,6 +1,8 @@
 package transform
 
 import (
+	"maps"
+	"slices"
 	"strings"
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
@@ -19,23 +21,59 @@ var podSpecPaths = map[schema.GroupKind][]string{
 	{Group: "batch", Kind: "CronJob"}:    {"spec", "jobTemplate", "spec", "template", "spec"},
 }
 
+// WithPodSpecs says where the objects of a kind have pod specs, as a CRD does
+// that makes pods: all transformers of pods find them there.
+//
+//	transform.WithPodSpecs(schema.GroupKind{Group: "ml.example", Kind: "TrainingJob"},
+//		transform.MustPath("spec.leader.template.spec"), transform.MustPath("spec.workers[*].template.spec"))
+func WithPodSpecs(kind schema.GroupKind, paths ...Path) Option {
+	return func(p *Pipeline) {
+		p.pods = maps.Clone(p.pods)
+		if p.pods == nil {
+			p.pods = map[schema.GroupKind][]Path{}
+		}
+		p.pods[kind] = slices.Clone(paths)
+	}
+}
+
+// PodSpecs returns the pod specs within an object, to read or to change in place:
+// that of a kind of Kubernetes, or those that the pipeline was told of by
+// WithPodSpecs.
+func (t *Target) PodSpecs(obj *unstructured.Unstructured) (pods []map[string]any) {
+	if pod := PodSpec(obj); pod != nil {
+		pods = []map[string]any{pod}
+	}
+	if len(t.pods) == 0 {
+		return pods
+	}
+	for _, p := range t.pods[groupKind(obj)] {
+		_ = p.Update(obj.Object, func(value any) (any, error) { // it fails for nothing
+			if pod, ok := value.(map[string]any); ok && pod != nil {
+				pods = append(pods, pod)
+			}
+			return value, nil
+		})
+	}
+	return pods
+}
+
 // PodSpec returns the pod spec within an object of a kind of Kubernetes, to read
-// or to change in place; nil where there is none.
+// or to change in place; nil where there is none. Transformers use
+// Target.PodSpecs, which knows of other kinds as well.
 func PodSpec(obj *unstructured.Unstructured) map[string]any {
-	path, ok := podSpecPath(obj)
+	path, ok := podSpecPaths[groupKind(obj)]
 	if !ok {
 		return nil
 	}
-	m := obj.Object
+	return walk(obj.Object, path)
+}
+
+// walk goes down through maps; nil where there is another thing.
+func walk(m map[string]any, path []string) map[string]any {
 	for _, field := range path {
 		m, _ = m[field].(map[string]any)
 	}
 	return m
-}
-
-func podSpecPath(obj *unstructured.Unstructured) ([]string, bool) {
-	path, ok := podSpecPaths[groupKind(obj)]
-	return path, ok
 }
 
 // groupKind is obj.GroupVersionKind().GroupKind() without its allocations.

@@ -34,7 +34,7 @@ func (p *Pipeline) render(ctx context.Context, t *Target, original *unstructured
 	}
 	want := p.place(obj, o)
 	mine := *t
-	mine.Origin = o
+	mine.Origin, mine.pods, mine.careful = o, p.pods, careful
 	for _, step := range p.transformers {
 		if err := apply(ctx, step, &mine, obj); err != nil {
 			return nil, &Error{Transformer: step.Name(), Err: err}
@@ -65,7 +65,7 @@ func (p *Pipeline) render(ctx context.Context, t *Target, original *unstructured
 
 // place puts a bare object where its copy stands, with its marks, and returns
 // what must stay so.
-func (p *Pipeline) place(obj *unstructured.Unstructured, o Origin) identity {
+func (p *Pipeline) place(obj *unstructured.Unstructured, o Origin) *identity {
 	namespace, name := p.naming.Locate(obj.GroupVersionKind(), o)
 	metadata, _ := obj.Object["metadata"].(map[string]any)
 	metadata["name"] = name

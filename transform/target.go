@@ -1,6 +1,7 @@
 package transform
 
 import (
+	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/types"
 )
 
@@ -38,6 +39,9 @@ type Target struct {
 	Division *Division
 	// Overrides for the object on this cluster, in order.
 	Overrides []Override
+
+	pods    map[schema.GroupKind][]Path // where else pod specs are
+	careful bool                        // who does what is to be found out
 }
 
 // Override patches a copy, as the owner's Placement says. Exactly one of the

@@ -39,7 +39,7 @@ func (p *Pipeline) Changes(ctx context.Context, t *Target, original *unstructure
 	}
 	p.place(obj, o)
 	mine := *t
-	mine.Origin = o
+	mine.Origin, mine.pods = o, p.pods
 	var changes []Change
 	note := func(step string, before map[string]any) {
 		for _, field := range changedFields(nil, "", before, obj.Object) {

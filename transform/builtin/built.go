@@ -76,8 +76,10 @@ func kindOf(obj *unstructured.Unstructured) schema.GroupKind {
 // ofPods is a transformer of pod specs, wherever they are.
 func ofPods(name string, fn func(t *transform.Target, pod object) error) *built {
 	return &built{name: name, independent: true, fn: func(t *transform.Target, obj *unstructured.Unstructured) error {
-		if pod := transform.PodSpec(obj); pod != nil {
-			return fn(t, pod)
+		for _, pod := range t.PodSpecs(obj) {
+			if err := fn(t, pod); err != nil {
+				return err
+			}
 		}
 		return nil
 	}}

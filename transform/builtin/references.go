@@ -89,7 +89,7 @@ func (r references) transform(t *transform.Target, obj *unstructured.Unstructure
 	for _, ref := range r.byKind[kindOf(obj)] {
 		r.follow(t.Origin, ref, obj.Object)
 	}
-	if pod := transform.PodSpec(obj); pod != nil {
+	for _, pod := range t.PodSpecs(obj) {
 		for _, ref := range r.pods {
 			r.follow(t.Origin, ref, pod)
 		}

@@ -61,16 +61,26 @@ func confineContainer(container object) error {
 		delete(context, "runAsUser")
 	}
 	confine(context)
-	capabilities := object{"drop": []any{"ALL"}}
+	confineCapabilities(context)
+	return nil
+}
+
+// confineCapabilities drops all and lets a container have again the one that is
+// allowed.
+func confineCapabilities(context object) {
 	before, _ := context["capabilities"].(object)
 	added, _ := before["add"].([]any)
+	dropped, _ := before["drop"].([]any)
+	if _, adds := before["add"]; !adds && len(before) == 1 && len(dropped) == 1 && dropped[0] == "ALL" {
+		return // as most that were written with care have it
+	}
+	capabilities := object{"drop": []any{"ALL"}}
 	for _, c := range added {
 		if c == "NET_BIND_SERVICE" {
 			capabilities["add"] = []any{c}
 		}
 	}
 	context["capabilities"] = capabilities
-	return nil
 }
 
 // confine takes away profiles that confine nothing.

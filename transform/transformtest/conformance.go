@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
 	"github.com/tmc-sdk/tmc/transform"
@@ -76,7 +77,7 @@ func (c checker) run(ctx context.Context, obj *unstructured.Unstructured) (out *
 		return nil, err
 	}
 	if !reflect.DeepEqual(target, c.target) {
-		return nil, fmt.Errorf("it changed its target (-want +got):\n%s", cmp.Diff(c.target, target))
+		return nil, fmt.Errorf("it changed its target (-want +got):\n%s", cmp.Diff(c.target, target, cmpopts.IgnoreUnexported(transform.Target{})))
 	}
 	return out, nil
 }
