@@ -50,6 +50,9 @@ func patchOf(o *v1alpha1.Override) (patch transform.Override, err error) {
 	if o.MergePatch != nil {
 		patch.MergePatch = o.MergePatch.Raw
 	}
+	if o.StrategicMergePatch != nil {
+		patch.StrategicMergePatch = o.StrategicMergePatch.Raw
+	}
 	return patch, nil
 }
 

@@ -153,9 +153,10 @@ func (c *Cache) fingerprint(t *Target) uint64 {
 		}
 	}
 	for _, o := range t.Overrides {
-		maphash.WriteComparable(&h, [2]int{len(o.JSONPatch), len(o.MergePatch)})
-		_, _ = h.Write(o.JSONPatch)  // it never fails
-		_, _ = h.Write(o.MergePatch) // it never fails
+		maphash.WriteComparable(&h, [3]int{len(o.JSONPatch), len(o.MergePatch), len(o.StrategicMergePatch)})
+		_, _ = h.Write(o.JSONPatch)           // it never fails
+		_, _ = h.Write(o.MergePatch)          // it never fails
+		_, _ = h.Write(o.StrategicMergePatch) // it never fails
 	}
 	if c.independent && len(t.Overrides) == 0 {
 		return h.Sum64()

@@ -1,11 +1,16 @@
 package transform_test
 
 import (
+	"context"
 	"encoding/json"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
+	appsv1 "k8s.io/api/apps/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/types"
 	utiljson "k8s.io/apimachinery/pkg/util/json"
 
 	"github.com/tmc-sdk/tmc/transform"
@@ -98,4 +103,168 @@ func FuzzAggregate(f *testing.F) {
 			}
 		}
 	})
+}
+
+// FuzzMarks: what is stamped is read back, whatever was there; what is read is
+// never another's for a mark that is missing.
+func FuzzMarks(f *testing.F) {
+	f.Add("prod", "1abc", "shop", "web", "u-1", []byte(`{"metadata":{"labels":{"tmc-sdk.dev/installation":"x"}}}`))
+	f.Add("", "", "", "", "", []byte(`{"metadata":{"labels":3,"annotations":["x"]}}`))
+	f.Fuzz(func(t *testing.T, installation, cluster, namespace, name, uid string, data []byte) {
+		obj, ok := decode(data)
+		if !ok {
+			return
+		}
+		_, _ = transform.ReadMarks(obj) // it must return
+		_ = transform.HasMarks(obj)
+		if _, isMap := obj.Object["metadata"].(map[string]any); !isMap {
+			return // no server sends such an object
+		}
+		want := transform.Marks{Installation: installation, Origin: transform.Origin{
+			LogicalCluster: cluster, Namespace: namespace, Name: name, UID: types.UID(uid),
+		}}
+		for _, field := range []string{"annotations", "labels"} {
+			metadata := obj.Object["metadata"].(map[string]any)
+			delete(metadata, field)
+		}
+		want.Stamp(obj)
+		got, ok := transform.ReadMarks(obj)
+		if installation == "" || cluster == "" || name == "" {
+			require.False(t, ok)
+			return
+		}
+		require.True(t, ok)
+		require.Equal(t, want, got)
+	})
+}
+
+// FuzzNaming: whatever the names are, those of copies are legal, stable, and
+// another for another original.
+func FuzzNaming(f *testing.F) {
+	f.Add("1abc", "shop", "web", "1abd")
+	f.Add("1abc", "", strings.Repeat("a", 253), "1abc-")
+	f.Add("2x", strings.Repeat("a-", 31), "-.", "2x")
+	f.Fuzz(func(t *testing.T, cluster, namespace, name, other string) {
+		for _, kind := range []schema.GroupVersionKind{{Kind: "Namespace"}, {Group: "apps", Kind: "Deployment"}} {
+			o := transform.Origin{LogicalCluster: cluster, Namespace: namespace, Name: name}
+			inNamespace, is := transform.HashedNaming{}.Locate(kind, o)
+			require.LessOrEqual(t, len(inNamespace), 63)
+			if namespace == "" || kind.Kind == "Namespace" {
+				require.Empty(t, inNamespace)
+				require.LessOrEqual(t, len(is), 253)
+			} else {
+				require.Equal(t, name, is)
+			}
+			again, too := transform.HashedNaming{}.Locate(kind, o)
+			require.Equal(t, []string{inNamespace, is}, []string{again, too})
+			o.LogicalCluster = other
+			if elsewhere, as := (transform.HashedNaming{}).Locate(kind, o); other != cluster && !strings.ContainsRune(cluster+other+namespace+name, 0) {
+				require.NotEqual(t, inNamespace+"/"+is, elsewhere+"/"+as)
+			}
+		}
+	})
+}
+
+// FuzzWithin: what changes a path and nothing else is within the path, and what
+// changes another field is not.
+func FuzzWithin(f *testing.F) {
+	for _, s := range shapes {
+		f.Add([]byte(s), "spec.template.spec.containers[*].image", "spec")
+		f.Add([]byte(s), "metadata.labels['a']", "spec")
+	}
+	f.Fuzz(func(t *testing.T, data []byte, text, field string) {
+		obj, ok := decode(data)
+		path, err := transform.ParsePath(text)
+		if !ok || err != nil || field == "" {
+			return
+		}
+		touch := func(o *unstructured.Unstructured) {
+			_ = path.Update(o.Object, func(any) (any, error) { return "touched", nil })
+		}
+		err = transform.Within(change("in", touch), path).Transform(t.Context(), &transform.Target{}, obj.DeepCopy())
+		require.NoError(t, err)
+		there, has := obj.Object[field]
+		also := func(o *unstructured.Unstructured) {
+			o.Object[field] = map[string]any{"was": there, "had": has, "new": "value"}
+		}
+		allowed, err := transform.ParsePath(text + ".below")
+		if err != nil || strings.HasPrefix(strings.TrimPrefix(text, "."), field) || strings.HasPrefix(text, "['") {
+			return
+		}
+		err = transform.Within(change("out", also), path, allowed).Transform(t.Context(), &transform.Target{}, obj.DeepCopy())
+		require.Error(t, err)
+	})
+}
+
+// FuzzTyped: a typed transformer that changes nothing changes nothing, whatever
+// the object has that the type has not.
+func FuzzTyped(f *testing.F) {
+	for _, s := range shapes {
+		f.Add([]byte(s))
+	}
+	f.Add([]byte(`{"apiVersion":"apps/v1","kind":"Deployment","spec":{"template":{"spec":{"containers":[{"name":"a","future":{"x":[1]}},{"name":"a"}],"resourceClaims":null}},"zero":0}}`))
+	kind := schema.GroupVersionKind{Group: "apps", Version: "v1", Kind: "Deployment"}
+	nothing := transform.For("nothing", kind, func(context.Context, *transform.Target, *appsv1.Deployment) error { return nil })
+	paused := transform.For("paused", kind, func(_ context.Context, _ *transform.Target, d *appsv1.Deployment) error {
+		d.Spec.Paused = true
+		return nil
+	})
+	f.Fuzz(func(t *testing.T, data []byte) {
+		obj, ok := decode(data)
+		if !ok {
+			return
+		}
+		before := obj.DeepCopy()
+		if nothing.Transform(t.Context(), &transform.Target{}, obj) != nil {
+			return
+		}
+		require.Equal(t, before, obj)
+		require.NoError(t, paused.Transform(t.Context(), &transform.Target{}, obj))
+		spec, _ := obj.Object["spec"].(map[string]any)
+		if was, _ := before.Object["spec"].(map[string]any); spec != nil && was != nil && before.GetKind() == "Deployment" && before.GetAPIVersion() == "apps/v1" {
+			require.Equal(t, true, spec["paused"])
+			was["paused"] = true
+			require.Equal(t, before, obj)
+		}
+	})
+}
+
+// FuzzRedact: no status tells where copies stand.
+func FuzzRedact(f *testing.F) {
+	f.Add([]byte(`{"conditions":[{"type":"Ready","status":"False","message":"pods \"x\" in shop-abc is forbidden"}],"nodes":["n1"]}`), "nodes[*]")
+	f.Add([]byte(`{"a":{"b":[["shop-abc"]]}}`), "a.b")
+	f.Fuzz(func(t *testing.T, data []byte, dropped string) {
+		status, ok := decode(data)
+		path, err := transform.ParsePath(dropped)
+		if !ok || err != nil {
+			return
+		}
+		kind := schema.GroupVersionKind{Group: "db.example", Version: "v1", Kind: "Cluster"}
+		rules := transform.NewStatusRules(transform.DropStatus(kind.GroupKind(), path))
+		copied := &unstructured.Unstructured{Object: map[string]any{"metadata": map[string]any{"namespace": "shop-abc", "name": "c"}, "status": status.Object}}
+		original := &unstructured.Unstructured{Object: map[string]any{"metadata": map[string]any{"namespace": "shop", "name": "c"}}}
+		before := copied.DeepCopy()
+		got, err := rules.For(kind).Aggregate(original, []transform.Observed{{Cluster: "a", Copy: copied}})
+		require.Equal(t, before, copied)
+		if err == nil {
+			requireNowhere(t, got, "shop-abc")
+		}
+	})
+}
+
+// requireNowhere finds a text in the values of a status.
+func requireNowhere(t *testing.T, value any, text string) {
+	t.Helper()
+	switch v := value.(type) {
+	case string:
+		require.NotContains(t, v, text)
+	case map[string]any:
+		for _, inner := range v {
+			requireNowhere(t, inner, text)
+		}
+	case []any:
+		for _, inner := range v {
+			requireNowhere(t, inner, text)
+		}
+	}
 }

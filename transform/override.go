@@ -15,19 +15,14 @@ import (
 // authors of patches.
 func (o Override) Validate() error {
 	switch {
-	case (o.JSONPatch == nil) == (o.MergePatch == nil):
-		return errors.New("exactly one of jsonPatch and mergePatch must be given")
-	case max(len(o.JSONPatch), len(o.MergePatch)) > mostPatched:
+	case o.forms() != 1:
+		return errors.New("exactly one of jsonPatch, mergePatch and strategicMergePatch must be given")
+	case max(len(o.JSONPatch), len(o.MergePatch), len(o.StrategicMergePatch)) > mostPatched:
 		return fmt.Errorf("the patch is larger than %d bytes", mostPatched)
 	case o.MergePatch != nil:
-		var merge map[string]any
-		if err := utiljson.Unmarshal(o.MergePatch, &merge); err != nil {
-			return fmt.Errorf("mergePatch: %w", err)
-		}
-		if merge == nil {
-			return errors.New("mergePatch is no object")
-		}
-		return forbidden(merge)
+		return validateMerge("mergePatch", o.MergePatch)
+	case o.StrategicMergePatch != nil:
+		return validateMerge("strategicMergePatch", o.StrategicMergePatch)
 	}
 	operations, err := jsonpatch.DecodePatch(o.JSONPatch)
 	if err != nil {
@@ -44,6 +39,27 @@ func (o Override) Validate() error {
 	return nil
 }
 
+// forms returns the number of patches that are given.
+func (o Override) forms() (n int) {
+	for _, patch := range [...][]byte{o.JSONPatch, o.MergePatch, o.StrategicMergePatch} {
+		if patch != nil {
+			n++
+		}
+	}
+	return n
+}
+
+func validateMerge(form string, patch []byte) error {
+	var merge map[string]any
+	if err := utiljson.Unmarshal(patch, &merge); err != nil {
+		return fmt.Errorf("%s: %w", form, err)
+	}
+	if merge == nil {
+		return fmt.Errorf("%s is no object", form)
+	}
+	return forbidden(merge)
+}
+
 // Apply applies the override to a rendered object. What it does to the identity
 // is for the pipeline to find. After an error the object is as it was.
 func (o Override) Apply(obj *unstructured.Unstructured) error {
@@ -55,6 +71,11 @@ func forbidden(merge map[string]any) error {
 	for _, field := range [...]string{"apiVersion", "kind", "status"} {
 		if _, has := merge[field]; has {
 			return fmt.Errorf("%s may not be changed", field)
+		}
+	}
+	for field := range merge {
+		if strings.HasPrefix(field, "$") {
+			return fmt.Errorf("%s: the object as a whole may not be replaced", field)
 		}
 	}
 	metadata, has := merge["metadata"]

@@ -45,6 +45,10 @@ func TestValidateOverride(t *testing.T) {
 		"no path":          {"", `[{"op":"remove"}]`, "", "missing path"},
 	} {
 		t.Run(name, func(t *testing.T) {
+			if tc.merge != "" && tc.json == "" && tc.want != "exactly one" { // what a merge patch may, a strategic one may
+				err := transform.Override{StrategicMergePatch: []byte(tc.merge)}.Validate()
+				require.Equal(t, tc.want == "", err == nil, "%v", err)
+			}
 			o := transform.Override{}
 			if tc.json != "" {
 				o.JSONPatch = []byte(tc.json)
@@ -64,12 +68,16 @@ func TestValidateOverride(t *testing.T) {
 
 // FuzzValidateOverride: no patch makes it panic.
 func FuzzValidateOverride(f *testing.F) {
-	f.Add([]byte(`[{"op":"add","path":"/spec/x","value":1}]`), true)
-	f.Add([]byte(`{"metadata":{"labels":null}}`), false)
-	f.Fuzz(func(_ *testing.T, patch []byte, isJSON bool) {
+	f.Add([]byte(`[{"op":"add","path":"/spec/x","value":1}]`), 0)
+	f.Add([]byte(`{"metadata":{"labels":null}}`), 1)
+	f.Add([]byte(`{"spec":{"$setElementOrder/containers":[{"name":"x"}]}}`), 2)
+	f.Fuzz(func(_ *testing.T, patch []byte, form int) {
 		o := transform.Override{MergePatch: patch}
-		if isJSON {
+		switch form {
+		case 0:
 			o = transform.Override{JSONPatch: patch}
+		case 1:
+			o = transform.Override{StrategicMergePatch: patch}
 		}
 		_ = o.Validate() // it must return
 	})

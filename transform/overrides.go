@@ -58,9 +58,9 @@ func (o Override) apply(data []byte) (out []byte, err error) {
 		}
 	}()
 	switch {
-	case o.JSONPatch != nil && o.MergePatch != nil:
-		return nil, errors.New("both jsonPatch and mergePatch are given")
-	case max(len(o.JSONPatch), len(o.MergePatch)) > mostPatched:
+	case o.forms() > 1:
+		return nil, errors.New("both jsonPatch and mergePatch are given, or another two patches")
+	case max(len(o.JSONPatch), len(o.MergePatch), len(o.StrategicMergePatch)) > mostPatched:
 		return nil, fmt.Errorf("the patch is larger than %d bytes", mostPatched)
 	case o.JSONPatch != nil:
 		operations, err := jsonpatch.DecodePatch(o.JSONPatch)
@@ -83,6 +83,12 @@ func (o Override) apply(data []byte) (out []byte, err error) {
 			return nil, fmt.Errorf("mergePatch: %w", err)
 		}
 		return data, nil
+	case o.StrategicMergePatch != nil:
+		data, err := mergeStrategically(data, o.StrategicMergePatch)
+		if err != nil {
+			return nil, fmt.Errorf("strategicMergePatch: %w", err)
+		}
+		return data, nil
 	}
-	return nil, errors.New("neither jsonPatch nor mergePatch is given")
+	return nil, errors.New("neither jsonPatch nor mergePatch nor strategicMergePatch is given")
 }

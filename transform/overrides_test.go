@@ -19,6 +19,8 @@ func TestOverrides(t *testing.T) {
 	}{
 		"json patch":  {"it applies", []transform.Override{{JSONPatch: []byte(`[{"op":"replace","path":"/spec/template/spec/containers/0/image","value":"x"}]`)}}, []string{"spec", "template", "spec", "containers"}, []any{map[string]any{"name": "web", "image": "x"}}},
 		"merge patch": {"it applies", []transform.Override{{MergePatch: []byte(`{"spec":{"paused":true}}`)}}, []string{"spec", "paused"}, true},
+		"strategic":   {"lists merge by their keys", []transform.Override{{StrategicMergePatch: []byte(`{"spec":{"template":{"spec":{"containers":[{"name":"web","tty":true},{"name":"side","image":"s"}]}}}}`)}}, []string{"spec", "template", "spec", "containers"}, []any{map[string]any{"name": "web", "image": "nginx", "tty": true}, map[string]any{"name": "side", "image": "s"}}},
+		"directive":   {"an element may go by its key", []transform.Override{{StrategicMergePatch: []byte(`{"spec":{"template":{"spec":{"containers":[{"name":"web","$patch":"delete"},{"name":"side","image":"s"}]}}}}`)}}, []string{"spec", "template", "spec", "containers"}, []any{map[string]any{"name": "side", "image": "s"}}},
 		"in order":    {"the later one wins", []transform.Override{{MergePatch: []byte(`{"spec":{"paused":true}}`)}, {JSONPatch: []byte(`[{"op":"remove","path":"/spec/paused"}]`)}}, []string{"spec", "paused"}, nil},
 		"annotation":  {"a tenant's own metadata is its own", []transform.Override{{MergePatch: []byte(`{"metadata":{"annotations":{"a":"b"}}}`)}}, []string{"metadata", "annotations", "a"}, "b"},
 		"integers":    {"numbers stay what they were", []transform.Override{{MergePatch: []byte(`{"spec":{"minReadySeconds":9007199254740993}}`)}}, []string{"spec", "minReadySeconds"}, int64(9007199254740993)},
@@ -67,6 +69,11 @@ var hostile = map[string]struct {
 	"copies that double": {"it would fill the memory", transform.Override{JSONPatch: []byte(`[` + strings.Repeat(`{"op":"copy","from":"/spec","path":"/spec/x"},`, 64) + `{"op":"remove","path":"/x"}]`)}, "jsonPatch"},
 	"huge":               {"it would fill the memory", transform.Override{MergePatch: []byte(`{"spec":{"x":"` + strings.Repeat("x", 3<<20) + `"}}`)}, "larger than"},
 	"many operations":    {"it would fill the time", transform.Override{JSONPatch: []byte(`[` + strings.Repeat(`{"op":"test","path":"/kind","value":"Deployment"},`, 20000) + `{"op":"remove","path":"/x"}]`)}, "operations"},
+	"strategic name":     {"another's copy", transform.Override{StrategicMergePatch: []byte(`{"metadata":{"name":"x"}}`)}, "metadata.name"},
+	"strategic marks":    {"a copy that nobody finds", transform.Override{StrategicMergePatch: []byte(`{"metadata":{"labels":{"$patch":"replace","a":"b"}}}`)}, "metadata.labels"},
+	"strategic whole":    {"nothing is left", transform.Override{StrategicMergePatch: []byte(`{"$patch":"replace","spec":{}}`)}, "overrides"},
+	"strategic deletes":  {"nothing is left", transform.Override{StrategicMergePatch: []byte(`{"$patch":"delete"}`)}, "overrides"},
+	"strategic nonsense": {"the library would panic", transform.Override{StrategicMergePatch: []byte(`{"spec":{"template":{"spec":{"containers":[{"name":{"a":1}},{"name":[1]}]}}}}`)}, "makes no sense"},
 	"deep":               {"it would overflow the stack", transform.Override{MergePatch: []byte(strings.Repeat(`{"a":`, 20000) + `1` + strings.Repeat(`}`, 20000))}, "overrides"},
 }
 
@@ -83,18 +90,27 @@ func TestHostileOverrides(t *testing.T) {
 	}
 }
 
+func TestStrategicMergeNeedsAKnownKind(t *testing.T) {
+	original := object(t, `{apiVersion: db.example/v1, kind: Cluster, metadata: {name: c, namespace: shop}, spec: {}}`)
+	_, err := pipeline(t).Render(t.Context(), &transform.Target{Overrides: []transform.Override{{StrategicMergePatch: []byte(`{"spec":{"a":1}}`)}}}, original, originOf(original))
+	require.ErrorContains(t, err, "use mergePatch or jsonPatch", "the owner is told what to do")
+}
+
 func FuzzOverrides(f *testing.F) {
 	for _, tc := range hostile {
 		if len(tc.override.JSONPatch)+len(tc.override.MergePatch) < 4096 {
-			f.Add(tc.override.JSONPatch, tc.override.MergePatch)
+			f.Add(tc.override.JSONPatch, tc.override.MergePatch, tc.override.StrategicMergePatch)
 		}
 	}
-	f.Fuzz(func(t *testing.T, jsonPatch, mergePatch []byte) {
+	f.Fuzz(func(t *testing.T, jsonPatch, mergePatch, strategic []byte) {
 		override := transform.Override{}
-		if len(jsonPatch) > 0 {
+		switch {
+		case len(jsonPatch) > 0:
 			override.JSONPatch = jsonPatch
-		} else {
+		case len(mergePatch) > 0:
 			override.MergePatch = mergePatch
+		default:
+			override.StrategicMergePatch = strategic
 		}
 		original := object(t, deployment)
 		origin := originOf(original)

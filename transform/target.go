@@ -51,4 +51,8 @@ type Override struct {
 	JSONPatch []byte
 	// MergePatch is an RFC 7386 patch, a JSON object.
 	MergePatch []byte
+	// StrategicMergePatch is a patch that merges lists by the keys of their
+	// elements, a JSON object. It is for kinds of Kubernetes: of others it is not
+	// known what the keys are.
+	StrategicMergePatch []byte
 }

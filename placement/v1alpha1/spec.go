@@ -336,7 +336,7 @@ type ClusterWeight struct {
 
 // Override patches copies on some clusters.
 //
-// +kubebuilder:validation:XValidation:rule="has(self.jsonPatch) != has(self.mergePatch)",message="give exactly one of jsonPatch and mergePatch"
+// +kubebuilder:validation:XValidation:rule="[has(self.jsonPatch), has(self.mergePatch), has(self.strategicMergePatch)].exists_one(given, given)",message="give exactly one of jsonPatch, mergePatch and strategicMergePatch"
 type Override struct {
 	// resources to patch, among those covered. Empty: all.
 	// +optional
@@ -358,6 +358,13 @@ type Override struct {
 	// +kubebuilder:validation:Schemaless
 	// +kubebuilder:validation:Type=object
 	MergePatch *apiextensionsv1.JSON `json:"mergePatch,omitempty"`
+	// strategicMergePatch is a patch that merges lists by the keys of their
+	// elements, as kubectl does, for the kinds of Kubernetes.
+	// +optional
+	// +kubebuilder:pruning:PreserveUnknownFields
+	// +kubebuilder:validation:Schemaless
+	// +kubebuilder:validation:Type=object
+	StrategicMergePatch *apiextensionsv1.JSON `json:"strategicMergePatch,omitempty"`
 }
 
 // JSONPatchOperation is one operation of an RFC 6902 patch.

@@ -87,7 +87,7 @@ func TestTheSchemaRejectsWhatMakesNoSense(t *testing.T) {
 		`{division: {type: Even, weights: [{clusters: {}, weight: 1}]}}`:              "weights go with type Weighted",
 		`{division: {type: Duplicated, minPerCluster: 1}}`:                            "do not go with type Duplicated",
 		`{division: {type: Even, minPerCluster: 3, maxPerCluster: 2}}`:                "must not be greater than maxPerCluster",
-		`{overrides: [{}]}`: "give exactly one of jsonPatch and mergePatch",
+		`{overrides: [{}]}`: "give exactly one of jsonPatch, mergePatch and strategicMergePatch",
 		`{overrides: [{jsonPatch: [{op: move, path: /a}]}]}`: "move and copy take from",
 		`{priority: 1000001}`:                                "less than or equal to 1000000",
 		`{preemptionPolicy: Always}`:                         "Unsupported value",
