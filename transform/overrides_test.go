@@ -6,6 +6,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/stretchr/testify/require"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
 	"github.com/tmc-sdk/tmc/transform"
 )
@@ -32,6 +33,18 @@ func TestOverrides(t *testing.T) {
 			}
 		})
 	}
+}
+
+// A tenant writes overrides, so what the platform sees to comes after them:
+// they were once applied last, and could take away any floor.
+func TestThePlatformHasTheLastWordOverOverrides(t *testing.T) {
+	floor := change("Floor", func(u *unstructured.Unstructured) {
+		unstructured.RemoveNestedField(u.Object, "spec", "template", "spec", "hostNetwork")
+	})
+	target := &transform.Target{Overrides: []transform.Override{{MergePatch: []byte(`{"spec":{"paused":true,"template":{"spec":{"hostNetwork":true}}}}`)}}}
+	out := render(t, pipeline(t, transform.With(floor)), target, object(t, deployment))
+	require.Equal(t, true, at(out, "spec", "paused"))
+	require.Nil(t, at(out, "spec", "template", "spec", "hostNetwork"))
 }
 
 // hostile are patches that a tenant may try. None gets anywhere.

@@ -35,6 +35,15 @@ func (p *Pipeline) render(ctx context.Context, t *Target, original *unstructured
 	want := p.place(obj, o)
 	mine := *t
 	mine.Origin, mine.pods, mine.careful = o, p.pods, careful
+	// Overrides come from tenants: the platform's transformers have the last word.
+	if err := override(t.Overrides, obj); err != nil {
+		return nil, &Error{Transformer: "overrides", Err: err}
+	}
+	if careful {
+		if err := want.check("overrides", obj); err != nil {
+			return nil, err
+		}
+	}
 	for _, step := range p.transformers {
 		if err := apply(ctx, step, &mine, obj); err != nil {
 			return nil, &Error{Transformer: step.Name(), Err: err}
@@ -51,13 +60,10 @@ func (p *Pipeline) render(ctx context.Context, t *Target, original *unstructured
 			return nil, &Error{Transformer: step.Name(), Err: err}
 		}
 	}
-	if err := override(t.Overrides, obj); err != nil {
-		return nil, &Error{Transformer: "overrides", Err: err}
-	}
 	if err := p.divide(t, obj); err != nil {
 		return nil, &Error{Transformer: "replicas", Err: err}
 	}
-	if err := want.check("overrides", obj); err != nil {
+	if err := want.check("replicas", obj); err != nil {
 		return nil, err
 	}
 	return obj, nil

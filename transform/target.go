@@ -37,14 +37,16 @@ type Target struct {
 	// Division of wholes other than replicas, such as the bounds of a
 	// HorizontalPodAutoscaler; nil if nothing is divided.
 	Division *Division
-	// Overrides for the object on this cluster, in order.
+	// Overrides for the object on this cluster, in order. They are applied
+	// before the transformers: a tenant writes them, and what the platform sees
+	// to has the last word.
 	Overrides []Override
 
 	pods    map[schema.GroupKind][]Path // where else pod specs are
 	careful bool                        // who does what is to be found out
 }
 
-// Override patches a copy, as the owner's Placement says. Exactly one of the
+// Override patches what goes to a cluster, as the owner's Placement says. Exactly one of the
 // patches is set.
 type Override struct {
 	// JSONPatch is an RFC 6902 patch, a JSON list.

@@ -46,6 +46,11 @@ func (p *Pipeline) Changes(ctx context.Context, t *Target, original *unstructure
 			changes = append(changes, Change{Step: step, Field: field})
 		}
 	}
+	before := obj.DeepCopy()
+	if err := override(t.Overrides, obj); err != nil {
+		return nil, &Error{Transformer: "overrides", Err: err}
+	}
+	note("overrides", before.Object)
 	for _, step := range p.transformers {
 		before := obj.DeepCopy()
 		if err := apply(ctx, step, &mine, obj); err != nil {
@@ -56,11 +61,6 @@ func (p *Pipeline) Changes(ctx context.Context, t *Target, original *unstructure
 		}
 		note(step.Name(), before.Object)
 	}
-	before := obj.DeepCopy()
-	if err := override(t.Overrides, obj); err != nil {
-		return nil, &Error{Transformer: "overrides", Err: err}
-	}
-	note("overrides", before.Object)
 	return changes, nil
 }
 

@@ -83,7 +83,7 @@ func TestChangesTellOfOverridesAndFailures(t *testing.T) {
 	target.Overrides = []transform.Override{{MergePatch: []byte(`{"data":{"k":"tenant"}}`)}}
 	changes, err := p.Changes(t.Context(), &target, configMap("7"), homeOf(configMap("7")))
 	require.NoError(t, err)
-	require.Equal(t, []transform.Conflict{{Field: "data.k", Steps: []string{"one", "overrides"}}}, transform.Conflicts(changes))
+	require.Equal(t, []transform.Conflict{{Field: "data.k", Steps: []string{"overrides", "one"}}}, transform.Conflicts(changes))
 
 	broken := errors.New("no")
 	p, err = transform.NewPipeline("main", transform.With(transform.Func("broken", func(context.Context, *transform.Target, *unstructured.Unstructured) error { return broken })))

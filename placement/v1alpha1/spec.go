@@ -71,7 +71,8 @@ type PlacementSpec struct {
 	// +optional
 	Division *Division `json:"division,omitempty"`
 
-	// overrides change what is applied on chosen clusters, in order.
+	// overrides change what is applied on chosen clusters, in order; what the
+	// platform changes or refuses on the way comes after them.
 	// +optional
 	// +listType=atomic
 	// +kubebuilder:validation:MaxItems=32
