@@ -92,6 +92,9 @@ func (l *lane) applyCopy(ctx context.Context, key Key, original *unstructured.Un
 		if err := l.ensureNamespace(ctx, key); err != nil {
 			return nil, err
 		}
+		if err := l.furnish(ctx, key, todo.rendered.GetNamespace()); err != nil {
+			return nil, err
+		}
 	}
 	applied, err := l.change(ctx, key, original, todo)
 	if !apierrors.IsConflict(err) {

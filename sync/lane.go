@@ -40,8 +40,9 @@ type lane struct {
 
 	making sync.RWMutex // held to read while a copy is made, to write while a namespace is deleted
 
-	naming sync.Mutex           // held while a namespace is made
-	made   map[string]time.Time // namespaces that were made just now
+	naming    sync.Mutex           // held while a namespace is made
+	made      map[string]time.Time // namespaces that were made just now
+	furnished map[string]bool      // namespaces that hold what the platform puts there
 
 	mu       sync.Mutex
 	kinds    map[schema.GroupVersionKind]knowledge
@@ -96,7 +97,7 @@ func newLane(loop *Loop, conn *tmccluster.Connection, logger logr.Logger) (*lane
 	l := &lane{
 		name: conn.Name, uid: conn.UID, loop: loop, logger: logger.WithValues("physicalCluster", conn.Name), done: conn.Done(),
 		wires: *w, queue: loop.world.queue(),
-		kinds: map[schema.GroupVersionKind]knowledge{}, outcomes: map[Key]outcome{}, made: map[string]time.Time{},
+		kinds: map[schema.GroupVersionKind]knowledge{}, outcomes: map[Key]outcome{}, made: map[string]time.Time{}, furnished: map[string]bool{},
 	}
 	return l, nil
 }

@@ -42,6 +42,7 @@ func (l *lane) ensureNamespace(ctx context.Context, key Key) error {
 	l.auditNamespace(ctx, key.namespace(), ActionCreated, CausePlaced, rendered.GetName(), uid, err)
 	if err == nil {
 		l.made[rendered.GetName()] = l.loop.world.now()
+		delete(l.furnished, rendered.GetName())
 	}
 	if !apierrors.IsConflict(err) {
 		return err
@@ -99,7 +100,7 @@ func (l *lane) tidy(ctx context.Context, ns namespaceKey) (again bool) {
 	there := l.loop.pipeline.Namespace(key.origin(""))
 	name := there.GetName()
 	if needed, err := l.namespaceNeeded(ctx, l.cached, name); needed || err != nil {
-		return err != nil
+		return err != nil || l.furnish(ctx, key, name) != nil
 	}
 	if err := l.live.Get(ctx, client.ObjectKeyFromObject(there), there); err != nil {
 		return !isGone(err)
@@ -108,7 +109,11 @@ func (l *lane) tidy(ctx context.Context, ns namespaceKey) (again bool) {
 		return false
 	}
 	empty, err := l.isEmpty(ctx, name)
-	if err != nil || !empty {
+	switch {
+	case apierrors.IsForbidden(err):
+		l.logger.Info("A namespace without copies stays, because it can't be seen whether it is empty: allow access.TidyRules", "namespace", name, "error", err.Error())
+		return false
+	case err != nil || !empty:
 		return true
 	}
 	// No copy is made while it is looked at for the last time and deleted.
@@ -122,6 +127,7 @@ func (l *lane) tidy(ctx context.Context, ns namespaceKey) (again bool) {
 	l.auditNamespace(ctx, ns, ActionDeleted, CauseEmpty, name, uid, err)
 	l.loop.world.lock(&l.naming)
 	delete(l.made, name)
+	delete(l.furnished, name)
 	l.naming.Unlock()
 	return client.IgnoreNotFound(err) != nil
 }
@@ -143,8 +149,10 @@ func (l *lane) namespaceNeeded(ctx context.Context, reader client.Reader, name s
 		if err := reader.List(ctx, list, client.InNamespace(name), client.MatchingLabelsSelector{Selector: transform.SelectorFor(l.loop.installation)}); err != nil {
 			return false, err
 		}
-		if len(list.Items) > 0 {
-			return true, nil
+		for i := range list.Items {
+			if !l.isFurniture(&list.Items[i]) {
+				return true, nil
+			}
 		}
 	}
 	return false, nil
@@ -187,7 +195,7 @@ func (l *lane) hasNone(ctx context.Context, kind schema.GroupVersionKind, namesp
 		return false, fmt.Errorf("list %s: %w", kind.Kind, err)
 	}
 	for i := range list.Items {
-		if !standard(kind.Kind, list.Items[i].Name) {
+		if !standard(kind.Kind, list.Items[i].Name) && !l.isFurniture(&list.Items[i]) {
 			return false, nil
 		}
 	}

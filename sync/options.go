@@ -8,6 +8,8 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
 	"github.com/tmc-sdk/tmc/transform"
 )
 
@@ -25,6 +27,7 @@ type options struct {
 	lostAfter   time.Duration
 	tidyAfter   time.Duration
 	registerer  prometheus.Registerer
+	furniture   func(transform.Origin) []client.Object
 	auditors    []Auditor
 	gates       []Gate
 }

@@ -135,6 +135,7 @@ type world struct {
 	physical counter // of writes to clusters by the loop
 	// upstreamWrap, if set, stands between the next loop and kcp.
 	upstreamWrap func(http.RoundTripper) http.RoundTripper
+	rendering    []transform.Option
 	loop         *loop
 	// provider of the loop that was started last.
 	provider multicluster.Provider
@@ -216,7 +217,7 @@ func newWorldWithoutExport(tb testing.TB, tenants int) *world {
 	tree, err := servers.kcp.CreateTree(tb.Context(), names...)
 	require.NoError(tb, err)
 	w.platform, w.tenants = tree[0], tree[1:]
-	w.fleet = w.startFleet()
+	w.fleet = w.startFleet((*tmcenvtest.Cluster).Config)
 	return w
 }
 
@@ -240,10 +241,12 @@ func (w *world) apiExport() tmcenvtest.APIExport {
 	}}
 }
 
-func (w *world) startFleet() *tmccluster.Fleet {
+// startFleet starts a fleet of all clusters, which are reached by the given
+// configuration of each.
+func (w *world) startFleet(config func(*tmcenvtest.Cluster) *rest.Config) *tmccluster.Fleet {
 	regs := make([]tmccluster.Registration, 0, len(servers.clusters))
 	for _, c := range servers.clusters {
-		cfg := rest.CopyConfig(c.Config())
+		cfg := rest.CopyConfig(config(c))
 		cfg.Wrap(w.physical.wrap)
 		regs = append(regs, tmccluster.Registration{Name: c.Name(), Config: cfg})
 	}
@@ -276,7 +279,7 @@ func (w *world) start(opts ...syncer.Option) *loop {
 	})
 	require.NoError(w.t, err)
 	w.provider = provider
-	pipeline, err := transform.NewPipeline(w.id)
+	pipeline, err := transform.NewPipeline(w.id, w.rendering...)
 	require.NoError(w.t, err)
 	opts = append([]syncer.Option{
 		syncer.Resources(deploymentKind, fieldKind), syncer.Related(configMapKind, secretKind), syncer.ReportEvery(50 * time.Millisecond),

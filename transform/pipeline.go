@@ -3,6 +3,8 @@ package transform
 import (
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
@@ -16,6 +18,7 @@ type Pipeline struct {
 	replicas     map[schema.GroupKind][]string
 	pods         map[schema.GroupKind][]Path
 	transformers []Transformer
+	namespace    map[string]string // labels of every namespace
 }
 
 // Option configures a Pipeline.
@@ -32,6 +35,13 @@ func WithNaming(n Naming) Option {
 	return func(p *Pipeline) { p.naming = n }
 }
 
+// WithNamespaceLabels puts labels on every namespace that holds copies, such as
+// the level of Pod Security Admission. Those of tmc-sdk.dev and kcp.io are
+// refused.
+func WithNamespaceLabels(labels map[string]string) Option {
+	return func(p *Pipeline) { p.namespace = labels }
+}
+
 // NewPipeline returns a pipeline. The installation id is part of the marks of
 // every copy: a DNS label, unique among all that write to the same clusters.
 func NewPipeline(installation string, opts ...Option) (*Pipeline, error) {
@@ -41,6 +51,15 @@ func NewPipeline(installation string, opts ...Option) (*Pipeline, error) {
 	p := &Pipeline{installation: installation, naming: HashedNaming{}, replicas: replicaPaths}
 	for _, opt := range opts {
 		opt(p)
+	}
+	for key, value := range p.namespace {
+		problems := slices.Concat(validation.IsQualifiedName(key), validation.IsValidLabelValue(value))
+		if reserved(key) {
+			problems = append(problems, "it is reserved")
+		}
+		if len(problems) > 0 {
+			return nil, fmt.Errorf("transform: label of namespaces %s=%s: %s", key, value, problems[0])
+		}
 	}
 	names := map[string]bool{}
 	for _, t := range p.transformers {
@@ -69,6 +88,7 @@ func (p *Pipeline) Namespace(o Origin) *unstructured.Unstructured {
 	name, _ := p.naming.Locate(schema.GroupVersionKind{}, o)
 	ns := &unstructured.Unstructured{Object: map[string]any{"apiVersion": "v1", "kind": "Namespace", "metadata": map[string]any{}}}
 	ns.SetName(name)
+	ns.SetLabels(maps.Clone(p.namespace))
 	Marks{p.installation, Origin{LogicalCluster: o.LogicalCluster, Name: o.Namespace}}.Stamp(ns)
 	return ns
 }

@@ -24,6 +24,14 @@ func TestNewPipelineRefuses(t *testing.T) {
 		"no installation": {reason: "copies without an owner cannot be proven ours", want: "installation"},
 		"no DNS label":    {reason: "the id is a label value", installation: "Prod!", want: "installation"},
 		"two of a name":   {reason: "an error names its transformer", installation: "prod", opts: []transform.Option{transform.With(noop, noop)}, want: `"Noop"`},
+		"reserved label of namespaces": {
+			reason: "marks are the pipeline's", installation: "prod", want: "tmc-sdk.dev/installation",
+			opts: []transform.Option{transform.WithNamespaceLabels(map[string]string{transform.LabelInstallation: "other"})},
+		},
+		"bad label of namespaces": {
+			reason: "no namespace could be made", installation: "prod", want: "level",
+			opts: []transform.Option{transform.WithNamespaceLabels(map[string]string{"level": "no such value!"})},
+		},
 		"nil transformer": {reason: "better now than at the first object", installation: "prod", opts: []transform.Option{transform.With(nil)}, want: "nil"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -207,4 +215,16 @@ func TestRenderDeepNesting(t *testing.T) {
 	_, err := pipeline(t).Render(t.Context(), &transform.Target{}, original, originOf(original))
 	require.ErrorContains(t, err, "nested")
 	require.Less(t, strings.Count(err.Error(), "x"), 10)
+}
+
+func TestNamespacesBearThePlatformsLabels(t *testing.T) {
+	p, err := transform.NewPipeline("prod", transform.WithNamespaceLabels(map[string]string{"pod-security.kubernetes.io/enforce": "restricted"}))
+	require.NoError(t, err)
+	for range 2 { // the labels are not shared between namespaces
+		ns := p.Namespace(transform.Origin{LogicalCluster: "1abc", Namespace: "shop"})
+		require.Equal(t, map[string]string{
+			"pod-security.kubernetes.io/enforce": "restricted", transform.LabelInstallation: "prod", transform.LabelLogicalCluster: "1abc",
+		}, ns.GetLabels())
+		ns.GetLabels()["spoiled"] = "yes"
+	}
 }

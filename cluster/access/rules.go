@@ -38,6 +38,13 @@ func SyncRules(resources ...schema.GroupVersionResource) []rbacv1.PolicyRule {
 	return rules
 }
 
+// TidyRules let the sync loop see whether a namespace that it made is empty, so
+// that it can delete it when the last copy has gone. RBAC can't say that only
+// metadata is read; without these rules such namespaces stay.
+func TidyRules() []rbacv1.PolicyRule {
+	return []rbacv1.PolicyRule{{APIGroups: []string{"*"}, Resources: []string{"*"}, Verbs: []string{"list"}}}
+}
+
 // ClusterRole returns the role that has the given rules, ready to be applied
 // or printed.
 func ClusterRole(name string, rules []rbacv1.PolicyRule) *rbacv1.ClusterRole {
