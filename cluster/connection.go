@@ -57,6 +57,8 @@ type link struct {
 	client *http.Client
 	base   *url.URL
 	dialer *connrotation.Dialer
+	// certificateExpiry of the client certificate; zero without one.
+	certificateExpiry time.Time
 }
 
 // newLink prepares requests with the given config. Nothing is dialled.
@@ -71,7 +73,7 @@ func newLink(config *rest.Config) (*link, error) {
 	if cfg.UserAgent == "" {
 		cfg.UserAgent = "tmc-fleet"
 	}
-	l := &link{config: cfg}
+	l := &link{config: cfg, certificateExpiry: earliestExpiry(cfg.CertData)}
 	if cfg.Transport == nil {
 		// A dialer of its own keeps this link's transport apart from every
 		// other's, so that its connections can be closed with it.

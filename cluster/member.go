@@ -31,8 +31,14 @@ type member struct {
 	facts         facts
 	usage         *usage
 	drainingSince time.Time
+	// certificateExpiry of the API server, as of the last probe.
+	certificateExpiry time.Time
 	// duplicateOf names the registration that the same cluster has already.
 	duplicateOf string
+	// collected is what found was made of; properties are found and, above
+	// them, declared. The maps are shared by states, and never changed.
+	collected                   collected
+	found, declared, properties map[string]Property
 	// lost fires when the grace period of an unreachable cluster ends.
 	lost *time.Timer
 
@@ -75,12 +81,13 @@ func (m *member) choose() (ok, reconnect bool) {
 	first := slices.Min(slices.Collect(maps.Keys(m.offers)))
 	old, had := m.reg, m.state != nil
 	m.reg, m.source = m.offers[first], first
+	m.declare()
 	reconnect = !had || (old.Err == nil) != (m.reg.Err == nil) || !reflect.DeepEqual(old.Config, m.reg.Config)
 	return true, reconnect
 }
 
 // verdict says whether the cluster can run work, and if not, why.
-func (m *member) verdict(c capacity) (ready bool, reason, message string) {
+func (m *member) verdict(c *capacity) (ready bool, reason, message string) {
 	switch {
 	case m.reg.Err != nil:
 		return false, ReasonInvalidRegistration, m.reg.Err.Error()
@@ -98,7 +105,7 @@ func (m *member) verdict(c capacity) (ready bool, reason, message string) {
 		return false, ReasonDuplicate, fmt.Sprintf("remove one of two registrations: %q is the same cluster (%s)", m.duplicateOf, m.facts.uid)
 	case !m.facts.apisTried || !m.facts.capacityTried:
 		return false, ReasonReading, "capacity and served APIs are being read"
-	case c.noneReady:
+	case c.noneReady():
 		return false, ReasonNoReadyNodes, "the API server answers, but none of the cluster's nodes is ready"
 	}
 	return true, "", ""
@@ -132,14 +139,13 @@ func (m *member) assemble(now time.Time, grace time.Duration) *State {
 	if st.UID == "" {
 		st.UID = m.reg.LastUID
 	}
-	if len(m.reg.Properties) > 0 {
-		st.Properties = make(map[string]Property, len(m.reg.Properties))
-		for k, v := range m.reg.Properties {
-			st.Properties[k] = ParseProperty(v, time.Time{})
-		}
+	m.collectLocked(&c, now)
+	if len(m.properties) > 0 {
+		st.Properties = m.properties
 	}
 	st.Taints = taintsInForce(&m.reg, m.health.since, m.drainingSince, now, grace)
-	st.Ready, st.Reason, st.Message = m.verdict(c)
+	st.Ready, st.Reason, st.Message = m.verdict(&c)
+	st.Concerns = m.concerns(&c, now)
 	return st
 }
 
@@ -153,7 +159,7 @@ func sameState(a, b *State) bool {
 		a.Version == b.Version && a.Nodes == b.Nodes && a.CapacityKnown == b.CapacityKnown && a.APIs == b.APIs &&
 		equalResources(&a.Allocatable, &b.Allocatable) && equalResources(&a.Allocated, &b.Allocated) &&
 		maps.Equal(a.Labels, b.Labels) && maps.Equal(a.Properties, b.Properties) &&
-		slices.EqualFunc(a.Taints, b.Taints, sameTaint)
+		slices.EqualFunc(a.Taints, b.Taints, sameTaint) && slices.Equal(a.Concerns, b.Concerns)
 }
 
 func sameTaint(a, b v1alpha1.Taint) bool {

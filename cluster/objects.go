@@ -8,13 +8,14 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/client-go/rest"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
+	"github.com/tmc-sdk/tmc/cluster/internal/follow"
+	"github.com/tmc-sdk/tmc/cluster/internal/patient"
 	"github.com/tmc-sdk/tmc/cluster/v1alpha1"
 )
 
@@ -57,7 +58,8 @@ func (o *objects) Run(ctx context.Context, sink Sink) error {
 	if o.config == nil {
 		return errors.New("read PhysicalClusters: no config")
 	}
-	c, err := newObjectsClient(o.config)
+	// Watches wait for a server that is down; who reads live hears of it.
+	c, err := newObjectsClient(patient.Config(o.config, follow.Lists("physicalclusters", "secrets")))
 	if err != nil {
 		return err
 	}
@@ -95,7 +97,7 @@ func registrationOf(pc *v1alpha1.PhysicalCluster, secret *corev1.Secret, secretE
 		Properties: maps.Clone(pc.Spec.Properties),
 		// Who deletes the object wants no new work there.
 		Unschedulable: pc.Spec.Unschedulable || pc.DeletionTimestamp != nil,
-		Drain:         pc.Spec.Drain,
+		Drain:         pc.Spec.Drain || (pc.DeletionTimestamp != nil && pc.Spec.Removal != v1alpha1.RemovalAbandon),
 		CreatedAt:     pc.CreationTimestamp.Time,
 		LastUID:       pc.Status.ClusterUID,
 		generation:    pc.Generation,
@@ -129,26 +131,6 @@ func secretRef(pc *v1alpha1.PhysicalCluster) v1alpha1.SecretReference {
 		ref.Key = "kubeconfig"
 	}
 	return ref
-}
-
-// isGone says whether an error of a live read proves that the object of that
-// name does not exist: a 404 of the object, not of its API or its workspace.
-func isGone(err error, resource, name string) bool {
-	var status apierrors.APIStatus
-	if !errors.As(err, &status) || !apierrors.IsNotFound(err) {
-		return false
-	}
-	d := status.Status().Details
-	if d == nil || d.Name != name || d.Kind != resource {
-		return false
-	}
-	for _, c := range d.Causes {
-		if c.Type == metav1.CauseTypeUnexpectedServerResponse {
-			// "404 page not found": client-go made the rest of the details up.
-			return false
-		}
-	}
-	return true
 }
 
 // liveTimeout bounds one live read.

@@ -12,6 +12,7 @@ import (
 	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
@@ -21,6 +22,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	tmccluster "github.com/tmc-sdk/tmc/cluster"
+	"github.com/tmc-sdk/tmc/cluster/operations"
 	"github.com/tmc-sdk/tmc/cluster/v1alpha1"
 	tmcenvtest "github.com/tmc-sdk/tmc/envtest"
 )
@@ -255,7 +257,7 @@ func TestPhysicalClustersOnRealServers(t *testing.T) {
 	require.True(t, state("a").Ready && state("b").Ready)
 	kcp.Proxy().Heal()
 
-	t.Log("a deleted object removes its cluster")
+	t.Log("a deleted object removes its cluster, when its work has left")
 	left := make(chan string, 1)
 	f.Subscribe(func(c tmccluster.Change) {
 		if c.New == nil {
@@ -264,10 +266,46 @@ func TestPhysicalClustersOnRealServers(t *testing.T) {
 	})
 	conn, err = f.Connection("b")
 	require.NoError(t, err)
-	require.NoError(t, p.Delete(t.Context(), p.cluster(t, "b")))
+	remove(t, p, f, b)
 	require.Equal(t, "b", <-left)
 	<-conn.Done()
 	stop()
+}
+
+// remove a cluster on which there is a copy.
+func remove(t *testing.T, p *provider, f *tmccluster.Fleet, c *tmcenvtest.Cluster) {
+	t.Helper()
+	controller, err := operations.NewController(f, p.config, operations.Copies{
+		Selector: labels.SelectorFromSet(labels.Set{"example.org/copy": "true"}), Tenant: "example.org/tenant",
+		Resources: []schema.GroupVersionResource{{Version: "v1", Resource: "configmaps"}, {Group: "example.org", Version: "v1", Resource: "nothings"}},
+	}, operations.Settle(time.Second))
+	require.NoError(t, err)
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	go func() { ended <- controller.Start(ctx) }()
+	defer func() {
+		cancel()
+		require.NoError(t, <-ended)
+	}()
+	down, err := c.Client()
+	require.NoError(t, err)
+	held := &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{
+		Namespace: "default", Name: "held", Labels: map[string]string{"example.org/copy": "true", "example.org/tenant": "t"},
+	}}
+	require.NoError(t, down.Create(t.Context(), held))
+	require.Eventually(t, func() bool { return len(p.cluster(t, c.Name()).Finalizers) == 1 }, 30*time.Second, 50*time.Millisecond)
+
+	op, err := operations.NewOperator(p.config, operations.WithFleet(f))
+	require.NoError(t, err)
+	var told []string
+	_, err = op.Remove(t.Context(), c.Name(), operations.Wait(func(progress operations.Progress) {
+		told = append(told, progress.Reason)
+		if progress.Work.Copies > 0 {
+			require.NoError(t, client.IgnoreNotFound(down.Delete(t.Context(), held)))
+		}
+	}))
+	require.NoError(t, err)
+	require.Contains(t, told, operations.ReasonWorkLeft)
 }
 
 const hostile = `

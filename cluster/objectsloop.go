@@ -11,14 +11,13 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/types"
-	"k8s.io/apimachinery/pkg/watch"
 	"k8s.io/client-go/tools/cache"
 	"k8s.io/client-go/util/workqueue"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/log"
 
+	"github.com/tmc-sdk/tmc/cluster/internal/follow"
 	"github.com/tmc-sdk/tmc/cluster/v1alpha1"
 )
 
@@ -84,9 +83,9 @@ func (l *objectsLoop) run(ctx context.Context) error {
 	defer l.queue.ShutDown()
 
 	store, controller := cache.NewInformerWithOptions(cache.InformerOptions{
-		ListerWatcher: listWatch(l.client, func() client.ObjectList { return &v1alpha1.PhysicalClusterList{} }),
+		ListerWatcher: follow.ListWatch(l.client, func() client.ObjectList { return &v1alpha1.PhysicalClusterList{} }),
 		ObjectType:    &v1alpha1.PhysicalCluster{},
-		Handler:       onEvent(func(o client.Object, _ bool) { l.queue.Add(o.GetName()) }),
+		Handler:       follow.OnEvent(func(o client.Object, _ bool) { l.queue.Add(o.GetName()) }),
 	})
 	l.objects = store
 	wg.Go(func() { controller.RunWithContext(ctx) })
@@ -162,7 +161,7 @@ func (l *objectsLoop) register(ctx context.Context, name string, wg *sync.WaitGr
 	ctx, cancel := context.WithTimeout(ctx, liveTimeout)
 	defer cancel()
 	err = l.client.Get(ctx, key, secret)
-	if err != nil && !isGone(err, "secrets", key.Name) {
+	if err != nil && !follow.IsGone(err, "secrets", key.Name) {
 		l.markStale(name)
 		if !known {
 			// Nobody should have to guess why a cluster is missing.
@@ -197,7 +196,7 @@ func (l *objectsLoop) unregister(ctx context.Context, name string) error {
 	switch {
 	case err == nil:
 		return errors.New("the watch does not show an object that a live read finds")
-	case !isGone(err, "physicalclusters", name):
+	case !follow.IsGone(err, "physicalclusters", name):
 		return fmt.Errorf("confirm that the object was deleted: %w", err)
 	}
 	l.mu.Lock()
@@ -233,9 +232,9 @@ func (l *objectsLoop) use(ctx context.Context, name string, key types.Namespaced
 	}
 	l.watched[key.Namespace] = true
 	_, controller := cache.NewInformerWithOptions(cache.InformerOptions{
-		ListerWatcher: listWatch(l.client, secretList, client.InNamespace(key.Namespace)),
+		ListerWatcher: follow.ListWatch(l.client, secretList, client.InNamespace(key.Namespace)),
 		ObjectType:    secretMetadata(),
-		Handler:       onEvent(l.secretChanged),
+		Handler:       follow.OnEvent(l.secretChanged),
 		// That a Secret changed is all that must be known: contents are read
 		// live, and none is kept.
 		Transform: func(obj any) (any, error) {
@@ -273,39 +272,5 @@ func (l *objectsLoop) secretChanged(o client.Object, deleted bool) {
 	l.mu.Unlock()
 	for _, name := range names {
 		l.queue.Add(name)
-	}
-}
-
-// listWatch lists and watches through a controller-runtime client.
-func listWatch(c client.WithWatch, list func() client.ObjectList, in ...client.ListOption) cache.ListerWatcher {
-	with := func(o metav1.ListOptions) []client.ListOption {
-		return append(slices.Clone(in), &client.ListOptions{Raw: &o})
-	}
-	lw := &cache.ListWatch{
-		ListWithContextFunc: func(ctx context.Context, o metav1.ListOptions) (runtime.Object, error) {
-			l := list()
-			return l, c.List(ctx, l, with(o)...)
-		},
-		WatchFuncWithContext: func(ctx context.Context, o metav1.ListOptions) (watch.Interface, error) {
-			return c.Watch(ctx, list(), with(o)...)
-		},
-	}
-	return cache.ToListWatcherWithWatchListSemantics(lw, c)
-}
-
-// onEvent calls fn for each event.
-func onEvent(fn func(o client.Object, deleted bool)) cache.ResourceEventHandler {
-	call := func(obj any, deleted bool) {
-		if tomb, ok := obj.(cache.DeletedFinalStateUnknown); ok {
-			obj = tomb.Obj
-		}
-		if o, ok := obj.(client.Object); ok {
-			fn(o, deleted)
-		}
-	}
-	return cache.ResourceEventHandlerFuncs{
-		AddFunc:    func(obj any) { call(obj, false) },
-		UpdateFunc: func(_, obj any) { call(obj, false) },
-		DeleteFunc: func(obj any) { call(obj, true) },
 	}
 }

@@ -20,28 +20,6 @@ import (
 	"github.com/tmc-sdk/tmc/cluster/v1alpha1"
 )
 
-func TestWhatProvesThatAnObjectIsGone(t *testing.T) {
-	gr := schema.GroupResource{Group: v1alpha1.Group, Resource: "physicalclusters"}
-	cases := map[string]struct {
-		reason string
-		err    error
-		want   bool
-	}{
-		"not found":      {"the server knows the kind, and has no such object", apierrors.NewNotFound(gr, "a"), true},
-		"another":        {"something else was not found", apierrors.NewNotFound(gr, "b"), false},
-		"another kind":   {"something else was not found", apierrors.NewNotFound(schema.GroupResource{Resource: "namespaces"}, "a"), false},
-		"no such path":   {"the API is gone, or the workspace", apierrors.NewGenericServerResponse(404, "GET", gr, "a", "404 page not found", 0, true), false},
-		"forbidden":      {"not to be told is not to know", apierrors.NewForbidden(gr, "a", nil), false},
-		"anything":       {"an error proves nothing", errors.New("not found"), false},
-		"without detail": {"it does not say what was not found", &apierrors.StatusError{ErrStatus: metav1.Status{Reason: metav1.StatusReasonNotFound, Code: 404}}, false},
-	}
-	for name, tc := range cases {
-		t.Run(name, func(t *testing.T) {
-			require.Equal(t, tc.want, isGone(tc.err, "physicalclusters", "a"), tc.reason)
-		})
-	}
-}
-
 // notes is a sink that notes the last registration of each cluster.
 type notes struct {
 	mu     sync.Mutex

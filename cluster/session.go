@@ -90,6 +90,9 @@ func (f *Fleet) observe(ctx context.Context, m *member, s *session, r probeResul
 	}
 	was := m.health
 	m.health = was.next(r.err == nil, time.Now(), f.opts.policy)
+	if !r.certificateExpiry.IsZero() {
+		m.certificateExpiry = r.certificateExpiry
+	}
 	if m.lastErr = r.err; r.err == nil {
 		m.facts.denied, m.facts.identityErr = r.denied, r.identityErr
 	}
@@ -129,6 +132,7 @@ func (f *Fleet) identifiedLocked(logger logr.Logger, m *member, s *session, foun
 		f.setIdentityLocked(m, found)
 		m.facts = facts{uid: found}
 		m.usage = newUsage()
+		m.found, m.properties = nil, nil
 		f.connectLocked(m, t)
 		return had
 	}

@@ -50,6 +50,9 @@ type Registration struct {
 	Region, Zone, Provider string
 	// Properties that were declared; see ParseProperty.
 	Properties map[string]string
+	// Observed is when properties were observed, of those that somebody
+	// observed rather than declared.
+	Observed map[string]time.Time
 	// Taints that were declared. The fleet adds those for health, cordon and
 	// drain.
 	Taints []v1alpha1.Taint

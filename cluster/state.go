@@ -44,6 +44,9 @@ type State struct {
 	UnreachableSince time.Time
 	// Reason and Message say why the cluster is not ready.
 	Reason, Message string
+	// Concerns are what is wrong with the cluster, or soon will be, though it
+	// can run work: nodes that are not ready, certificates that expire.
+	Concerns []Concern
 
 	// Version of Kubernetes, as "v1.36.3".
 	Version string

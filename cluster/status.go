@@ -3,6 +3,7 @@ package cluster
 import (
 	"fmt"
 	"slices"
+	"strings"
 
 	"k8s.io/apimachinery/pkg/api/equality"
 	"k8s.io/apimachinery/pkg/api/meta"
@@ -30,6 +31,8 @@ const (
 	ReasonIdentified = "Identified"
 	// ReasonRebuilt: Identified, but as another cluster than once before.
 	ReasonRebuilt = "Rebuilt"
+	// ReasonNothingWrong: not Degraded.
+	ReasonNothingWrong = "NothingWrong"
 )
 
 // statusOf returns the status that an object should have. Conditions keep the
@@ -44,6 +47,7 @@ func statusOf(st *State, old *v1alpha1.PhysicalClusterStatus, generation int64) 
 	if st.UID == old.ClusterUID {
 		// What has not been read again still holds.
 		status.Version, status.Capacity, status.APIs = orText(st.Version, old.Version), old.Capacity, old.APIs
+		status.Work = old.Work
 	}
 	if st.CapacityKnown {
 		status.Capacity = &v1alpha1.Capacity{
@@ -95,7 +99,25 @@ func conditionsOf(st *State, old *v1alpha1.PhysicalClusterStatus) []metav1.Condi
 	default:
 		schedulable.Status, schedulable.Reason, schedulable.Message = metav1.ConditionTrue, ReasonSchedulable, "new work may be placed"
 	}
-	return []metav1.Condition{reachable, identified(st, old), ready, schedulable}
+	all := []metav1.Condition{reachable, identified(st, old), ready, schedulable}
+	if len(st.Concerns) > 0 || meta.FindStatusCondition(old.Conditions, v1alpha1.ConditionDegraded) != nil {
+		all = append(all, degraded(st))
+	}
+	return all
+}
+
+// degraded has the first reason, and all messages.
+func degraded(st *State) metav1.Condition {
+	c := metav1.Condition{Type: v1alpha1.ConditionDegraded, Status: metav1.ConditionFalse, Reason: ReasonNothingWrong, Message: "nothing is known to be wrong"}
+	if len(st.Concerns) == 0 {
+		return c
+	}
+	messages := make([]string, len(st.Concerns))
+	for i, concern := range st.Concerns {
+		messages[i] = concern.Message
+	}
+	c.Status, c.Reason, c.Message = metav1.ConditionTrue, st.Concerns[0].Reason, strings.Join(messages, "; ")
+	return c
 }
 
 // identified says which cluster answers. That it is another one than once

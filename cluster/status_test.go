@@ -8,6 +8,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
 	"github.com/stretchr/testify/require"
+	"k8s.io/apimachinery/pkg/api/meta"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 
 	"github.com/tmc-sdk/tmc/cluster/v1alpha1"
@@ -33,6 +34,12 @@ func TestConditionsOfAState(t *testing.T) {
 			State{UID: "u", Ready: true, Reachable: true, Unschedulable: true},
 			known,
 			[]string{"Reachable=True Answering", "Identified=True Identified", "Ready=True Ready", "Schedulable=False Cordoned"},
+		},
+		"degraded": {
+			"the first reason counts, and it stays schedulable",
+			State{UID: "u", Ready: true, Reachable: true, Concerns: []Concern{{ReasonNodesNotReady, "one of two"}, {ReasonVersionSkew, "old"}}},
+			known,
+			[]string{"Reachable=True Answering", "Identified=True Identified", "Ready=True Ready", "Schedulable=True Schedulable", "Degraded=True NodesNotReady"},
 		},
 		"draining": {
 			"draining says more than cordoned",
@@ -70,6 +77,11 @@ func TestConditionsOfAState(t *testing.T) {
 			}
 			if diff := cmp.Diff(tc.want, got); diff != "" {
 				t.Errorf("%s (-want +got):\n%s", tc.reason, diff)
+			}
+			well := tc.state
+			well.Concerns = nil
+			if c := meta.FindStatusCondition(statusOf(&well, &status, 7).Conditions, v1alpha1.ConditionDegraded); c != nil {
+				require.Equal(t, ReasonNothingWrong, c.Reason)
 			}
 			again := statusOf(&tc.state, &status, 7)
 			if diff := cmp.Diff(status, again, cmpopts.EquateEmpty()); diff != "" {

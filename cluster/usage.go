@@ -2,6 +2,7 @@ package cluster
 
 import (
 	"maps"
+	"slices"
 	"sync"
 
 	"github.com/cespare/xxhash/v2"
@@ -28,6 +29,11 @@ type usage struct {
 	ready, known int32
 
 	nodesRead, podsRead bool
+
+	// kinds of nodes there are; sorted is the list of them, made anew when one
+	// comes or goes.
+	kinds  map[nodeKind]*nodesOfKind
+	sorted []nodeKind
 }
 
 // podKey is the UID of a pod.
@@ -42,6 +48,7 @@ type podUse struct {
 // been seen.
 type nodeUse struct {
 	allocatable, allocated Resources
+	kind                   *nodesOfKind
 	pods                   int32
 	exists, ready, counted bool
 }
@@ -60,6 +67,7 @@ func newUsage() *usage {
 		nodes:  map[string]*nodeUse{},
 		pods:   map[podKey]podUse{},
 		shapes: map[shapeKey]*shape{},
+		kinds:  map[nodeKind]*nodesOfKind{},
 	}
 }
 
@@ -88,6 +96,7 @@ func (u *usage) setNodeLocked(n *nodeItem) {
 	u.forgetNodeLocked(use)
 	use.allocatable, use.exists, use.ready, use.counted = n.allocatable, true, n.ready, n.ready && !n.unschedulable
 	u.known++
+	use.kind = u.joinKindLocked(n.kind)
 	if use.ready {
 		u.ready++
 	}
@@ -104,6 +113,8 @@ func (u *usage) forgetNodeLocked(use *nodeUse) {
 		return
 	}
 	u.known--
+	u.leaveKindLocked(use.kind)
+	use.kind = nil
 	if use.ready {
 		u.ready--
 	}
@@ -113,6 +124,33 @@ func (u *usage) forgetNodeLocked(use *nodeUse) {
 		add(&u.allocated, &use.allocated, -1)
 	}
 	use.allocatable, use.exists, use.ready, use.counted = Resources{}, false, false, false
+}
+
+func (u *usage) joinKindLocked(kind nodeKind) *nodesOfKind {
+	k, ok := u.kinds[kind]
+	if !ok {
+		k = &nodesOfKind{kind: kind}
+		u.kinds[kind] = k
+		u.sorted = nil
+	}
+	k.nodes++
+	return k
+}
+
+func (u *usage) leaveKindLocked(k *nodesOfKind) {
+	if k.nodes--; k.nodes == 0 {
+		delete(u.kinds, k.kind)
+		u.sorted = nil
+	}
+}
+
+// kindsLocked returns the kinds of nodes there are, sorted. It is shared, and
+// never changed.
+func (u *usage) kindsLocked() []nodeKind {
+	if u.sorted == nil && len(u.kinds) > 0 {
+		u.sorted = slices.SortedFunc(maps.Keys(u.kinds), compareKinds)
+	}
+	return u.sorted
 }
 
 func (u *usage) removeNode(name string) {
@@ -243,10 +281,15 @@ func (u *usage) replacePods(items []*podItem) {
 type capacity struct {
 	allocatable, allocated Resources
 	nodes                  int32
-	// noneReady says that there are nodes, and that none is ready.
-	noneReady bool
-	known     bool
+	// existing nodes, and those of them that are ready, cordoned or not.
+	existing, ready int32
+	kinds           []nodeKind
+	// known says that nodes and pods have been read, nodesRead that nodes have.
+	known, nodesRead bool
 }
+
+// noneReady says that there are nodes, and that none is ready.
+func (c *capacity) noneReady() bool { return c.nodesRead && c.existing > 0 && c.ready == 0 }
 
 func (u *usage) capacity() capacity {
 	u.mu.Lock()
@@ -255,8 +298,11 @@ func (u *usage) capacity() capacity {
 		allocatable: settled(u.allocatable),
 		allocated:   settled(u.allocated),
 		nodes:       u.counted,
-		noneReady:   u.nodesRead && u.known > 0 && u.ready == 0,
+		existing:    u.known,
+		ready:       u.ready,
+		kinds:       u.kindsLocked(),
 		known:       u.nodesRead && u.podsRead,
+		nodesRead:   u.nodesRead,
 	}
 }
 

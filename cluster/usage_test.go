@@ -2,11 +2,14 @@ package cluster
 
 import (
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"runtime"
+	"slices"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 	"github.com/google/uuid"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/types"
@@ -30,6 +33,7 @@ func TestUsageIsWhatARecountGives(t *testing.T) {
 		drawNode := func(t *rapid.T) *nodeItem {
 			n := node(nodeName.Draw(t, "node"), rapid.Int64Range(0, 4).Draw(t, "cpu")*1000)
 			n.ready, n.unschedulable = rapid.Bool().Draw(t, "ready"), rapid.Bool().Draw(t, "cordoned")
+			n.kind.region = rapid.SampledFrom([]string{"", "eu", "us"}).Draw(t, "region")
 			return n
 		}
 		drawPod := func(t *rapid.T) *podItem {
@@ -66,8 +70,8 @@ func TestUsageIsWhatARecountGives(t *testing.T) {
 			"": func(t *rapid.T) {
 				got := u.capacity()
 				want := recount(nodes, pods)
-				want.known, want.noneReady = got.known, got.noneReady
-				if diff := cmp.Diff(want, got, cmp.AllowUnexported(capacity{})); diff != "" {
+				want.known, want.nodesRead = got.known, got.nodesRead
+				if diff := cmp.Diff(want, got, cmp.AllowUnexported(capacity{}, nodeKind{}), cmpopts.EquateEmpty()); diff != "" {
 					t.Fatalf("capacity (-recount +usage):\n%s", diff)
 				}
 			},
@@ -77,7 +81,13 @@ func TestUsageIsWhatARecountGives(t *testing.T) {
 
 func recount(nodes map[string]*nodeItem, pods map[string]*podItem) capacity {
 	var c capacity
+	kinds := map[nodeKind]bool{}
 	for _, n := range nodes {
+		kinds[n.kind] = true
+		c.existing++
+		if n.ready {
+			c.ready++
+		}
 		if n.ready && !n.unschedulable {
 			c.nodes++
 			add(&c.allocatable, &n.allocatable, 1)
@@ -89,6 +99,7 @@ func recount(nodes map[string]*nodeItem, pods map[string]*podItem) capacity {
 		}
 	}
 	c.allocated, c.allocatable = settled(c.allocated), settled(c.allocatable)
+	c.kinds = slices.SortedFunc(maps.Keys(kinds), compareKinds)
 	return c
 }
 
@@ -101,7 +112,7 @@ func TestUsageForgetsWhatIsGone(t *testing.T) {
 	u.replaceNodes(nil)
 	u.replacePods(nil)
 	u.replaceNodes(nil)
-	if len(u.nodes)+len(u.pods)+len(u.shapes) != 0 {
+	if len(u.nodes)+len(u.pods)+len(u.shapes)+len(u.kinds) != 0 {
 		t.Errorf("%d nodes, %d pods and %d shapes are left", len(u.nodes), len(u.pods), len(u.shapes))
 	}
 }

@@ -20,6 +20,7 @@ type nodeItem struct {
 
 	allocatable          Resources
 	ready, unschedulable bool
+	kind                 nodeKind
 }
 
 // podItem is all that is kept of a pod while a list of them is read.
@@ -36,6 +37,7 @@ func stripNode(n *corev1.Node) *nodeItem {
 		ObjectMeta:    metav1.ObjectMeta{Name: n.Name, UID: n.UID, ResourceVersion: n.ResourceVersion},
 		allocatable:   ResourcesOf(n.Status.Allocatable),
 		unschedulable: n.Spec.Unschedulable,
+		kind:          nodeKindOf(n),
 	}
 	for i := range n.Status.Conditions {
 		if c := &n.Status.Conditions[i]; c.Type == corev1.NodeReady {

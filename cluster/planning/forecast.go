@@ -141,7 +141,7 @@ func FormatForecasts(all []Forecast) string {
 			left = fmt.Sprintf("%.0f", *f.DaysLeft)
 		}
 		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\t%s\n", f.Cluster, f.Resource,
-			format(f.Allocated, f.Resource), format(f.Allocatable, f.Resource), used, perDay, left)
+			Format(f.Allocated, f.Resource), Format(f.Allocatable, f.Resource), used, perDay, left)
 	}
 	_ = w.Flush() // a strings.Builder takes all
 	return b.String()
@@ -149,13 +149,13 @@ func FormatForecasts(all []Forecast) string {
 
 func signed(v float64, resource corev1.ResourceName) string {
 	if v >= 0 {
-		return "+" + format(v, resource)
+		return "+" + Format(v, resource)
 	}
-	return "-" + format(-v, resource)
+	return "-" + Format(-v, resource)
 }
 
-// format prints an amount as people write it.
-func format(v float64, resource corev1.ResourceName) string {
+// Format prints an amount of a resource, in its own unit, as people write it.
+func Format(v float64, resource corev1.ResourceName) string {
 	switch resource {
 	case corev1.ResourceMemory, corev1.ResourceEphemeralStorage:
 		for _, u := range []struct {

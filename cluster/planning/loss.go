@@ -177,7 +177,7 @@ func FormatLosses(all []Loss, most int) string {
 		l := &all[i]
 		var short []string
 		for _, name := range slices.Sorted(maps.Keys(l.Short)) {
-			short = append(short, fmt.Sprintf("%s %s", format(l.Short[name], name), name))
+			short = append(short, fmt.Sprintf("%s %s", Format(l.Short[name], name), name))
 		}
 		fits, used := "yes", fmt.Sprintf("%.0f%%", 100*l.Used)
 		if !l.Fits() {

@@ -63,7 +63,7 @@ func WritePlot(w io.Writer, samples []Sample, f Forecast) error {
 func (p *plot) draw(samples []Sample, f *Forecast, last time.Time) {
 	fmt.Fprintf(&p.b, `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 %.0f %.0f" font-family="sans-serif" font-size="12">`+"\n", plotWidth, plotHeight)
 	fmt.Fprintf(&p.b, `<rect width="%.0f" height="%.0f" fill="white"/>`+"\n", plotWidth, plotHeight)
-	title := fmt.Sprintf("%s: %s, %s of %s allocated", f.Cluster, f.Resource, format(f.Allocated, f.Resource), format(f.Allocatable, f.Resource))
+	title := fmt.Sprintf("%s: %s, %s of %s allocated", f.Cluster, f.Resource, Format(f.Allocated, f.Resource), Format(f.Allocatable, f.Resource))
 	switch {
 	case f.DaysLeft != nil:
 		title += fmt.Sprintf(", full in %.0f days", *f.DaysLeft)
@@ -74,7 +74,7 @@ func (p *plot) draw(samples []Sample, f *Forecast, last time.Time) {
 	for i := range 5 {
 		v := p.top / beyond * float64(i) / 4
 		fmt.Fprintf(&p.b, `<line x1="%.1f" y1="%.1f" x2="%.1f" y2="%.1f" stroke="#ddd"/>`+"\n", plotLeft, p.y(v), plotWidth-plotRight, p.y(v))
-		p.text(plotLeft-6, p.y(v)+4, "end", format(v, f.Resource))
+		p.text(plotLeft-6, p.y(v)+4, "end", Format(v, f.Resource))
 	}
 	for i := range 5 {
 		at := p.from.Add(p.to.Sub(p.from) / 4 * time.Duration(i))

@@ -86,7 +86,31 @@ type PhysicalClusterSpec struct {
 	// A draining cluster takes no new work.
 	// +optional
 	Drain bool `json:"drain,omitempty"`
+
+	// removal says what becomes of the work on the cluster when this object is
+	// deleted. Drain: the object stays until all work has left, as with drain.
+	// Abandon: the object goes at once, and what runs on the cluster stays
+	// there, without anybody to look after it.
+	// +optional
+	// +kubebuilder:default=Drain
+	Removal RemovalPolicy `json:"removal,omitempty"`
 }
+
+// RemovalPolicy says what becomes of the work on a cluster that is removed.
+//
+// +kubebuilder:validation:Enum=Drain;Abandon
+type RemovalPolicy string
+
+const (
+	// RemovalDrain keeps the object until all work has left the cluster.
+	RemovalDrain RemovalPolicy = "Drain"
+	// RemovalAbandon leaves the work where it is.
+	RemovalAbandon RemovalPolicy = "Abandon"
+)
+
+// Finalizer keeps a PhysicalCluster from being deleted while work is left on
+// the cluster.
+const Finalizer = Group + "/work"
 
 // Connection says how to reach a cluster.
 type Connection struct {
@@ -141,6 +165,13 @@ const (
 	ConditionReady = "Ready"
 	// ConditionSchedulable says whether new work may be placed on it.
 	ConditionSchedulable = "Schedulable"
+	// ConditionDegraded says whether something is wrong with the cluster, or
+	// soon will be, though it can run work: nodes that are not ready, an expiring
+	// certificate. A cluster that was never degraded does not have it.
+	ConditionDegraded = "Degraded"
+	// ConditionDrained says whether all work has left a cluster that is drained
+	// or being removed. Others do not have it.
+	ConditionDrained = "Drained"
 )
 
 // Taints that the fleet itself sets on a cluster's State; they are not
@@ -155,13 +186,18 @@ const (
 	TaintDraining = Group + "/draining"
 )
 
+// TaintEvicted (NoExecute) is what an eviction writes into the spec: work that
+// does not tolerate it leaves, and may return once the taint is removed.
+const TaintEvicted = Group + "/evicted"
+
 // PhysicalClusterStatus is what the fleet learned of a cluster.
 type PhysicalClusterStatus struct {
 	// observedGeneration is the generation of the spec that this status is of.
 	// +optional
 	ObservedGeneration int64 `json:"observedGeneration,omitempty"`
 
-	// conditions: Reachable, Identified, Ready, Schedulable.
+	// conditions: Reachable, Identified, Ready, Schedulable; Degraded once the
+	// cluster was, and Drained while it is drained or being removed.
 	// +optional
 	// +listType=map
 	// +listMapKey=type
@@ -186,6 +222,18 @@ type PhysicalClusterStatus struct {
 	// +optional
 	// +listType=set
 	APIs []string `json:"apis,omitempty"`
+
+	// work that is left on a cluster that is drained or being removed.
+	// +optional
+	Work *Work `json:"work,omitempty"`
+}
+
+// Work is what is left on a cluster.
+type Work struct {
+	// copies of tenants' objects.
+	Copies int32 `json:"copies"`
+	// tenants that the copies belong to.
+	Tenants int32 `json:"tenants"`
 }
 
 // Capacity of a cluster.
