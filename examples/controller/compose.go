@@ -2,12 +2,13 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
+	"github.com/prometheus/client_golang/prometheus"
 	uberzap "go.uber.org/zap"
 	"k8s.io/client-go/rest"
 	"sigs.k8s.io/controller-runtime/pkg/manager"
-	"sigs.k8s.io/controller-runtime/pkg/metrics"
 	mcmanager "sigs.k8s.io/multicluster-runtime/pkg/manager"
 	"sigs.k8s.io/multicluster-runtime/pkg/multicluster"
 
@@ -18,100 +19,141 @@ import (
 	placementcontroller "github.com/tmc-sdk/tmc/placement/controller"
 	placementv1alpha1 "github.com/tmc-sdk/tmc/placement/v1alpha1"
 	syncer "github.com/tmc-sdk/tmc/sync"
+	"github.com/tmc-sdk/tmc/sync/audit"
 )
 
-// compose builds the controller of a configuration.
-func compose(c *config.Configuration, f *flags, level *uberzap.AtomicLevel) (mcmanager.Manager, error) {
-	platform, err := f.connect(c.Platform.Connection)
-	if err != nil {
-		return nil, fmt.Errorf("platform: %w", err)
-	}
-	tenants, err := workspaces.NewProvider(platform, c.Export.Name, workspaces.Options{})
-	if err != nil {
-		return nil, err
-	}
-	options, err := managerOptions(c, f, platform)
-	if err != nil {
-		return nil, err
-	}
-	mgr, err := mcmanager.New(platform, tenants, options)
-	if err != nil {
-		return nil, fmt.Errorf("build manager: %w", err)
-	}
-	fleet, err := tmccluster.NewFleet(fleetOptions(c, platform)...)
-	if err != nil {
-		return nil, err
-	}
-	loop, err := newLoop(mgr, fleet, c)
-	if err != nil {
-		return nil, err
-	}
-	placer, err := newPlacer(mgr, fleet, loop, c)
-	if err != nil {
-		return nil, err
-	}
-	if err := addPlatform(mgr, fleet, platform, c); err != nil {
-		return nil, err
-	}
-	if err := addChecks(mgr, fleet, tenants, loop, placer); err != nil {
-		return nil, err
-	}
-	return mgr, addHandlers(mgr, fleet, c, level)
+// controller is what a configuration makes.
+type controller struct {
+	*config.Configuration
+	flags    *flags
+	level    *uberzap.AtomicLevel
+	registry prometheus.Registerer
+	platform *rest.Config
+
+	mgr     mcmanager.Manager
+	fleet   *tmccluster.Fleet
+	tenants *workspaces.Provider
+	loop    *syncer.Loop
+	placer  *placementcontroller.Controller
+	log     *audit.Log // nil where nothing is recorded
 }
 
-func fleetOptions(c *config.Configuration, platform *rest.Config) []tmccluster.Option {
-	trust := tmccluster.Trust{Files: c.Fleet.Trust.Files, Exec: c.Fleet.Trust.Exec}
+// compose builds the controller of a configuration. It calls no server.
+func compose(c *config.Configuration, f *flags, level *uberzap.AtomicLevel, registry prometheus.Registerer) (*controller, error) {
+	x := &controller{Configuration: c, flags: f, level: level, registry: registry}
+	var err error
+	if x.platform, err = f.connect(c.Platform.Connection); err != nil {
+		return nil, fmt.Errorf("platform: %w", err)
+	}
+	if x.tenants, err = workspaces.NewProvider(x.platform, c.Export.Name, workspaces.Options{}); err != nil {
+		return nil, err
+	}
+	options, err := x.managerOptions()
+	if err != nil {
+		return nil, err
+	}
+	if x.mgr, err = mcmanager.New(x.platform, x.tenants, options); err != nil {
+		return nil, fmt.Errorf("build manager: %w", err)
+	}
+	if x.fleet, err = tmccluster.NewFleet(x.fleetOptions()...); err != nil {
+		return nil, err
+	}
+	for _, add := range []func() error{x.addAudit, x.addLoop, x.addPlacer, x.addPlatform, x.addChecks, x.addHandlers} {
+		if err := add(); err != nil {
+			return nil, errors.Join(err, x.close())
+		}
+	}
+	return x, nil
+}
+
+// close ends what outlives the manager.
+func (x *controller) close() error {
+	if x.log == nil {
+		return nil
+	}
+	return x.log.Close()
+}
+
+func (x *controller) addAudit() error {
+	if x.Audit == nil {
+		return nil
+	}
+	log, webhook, err := x.Audit.Open(x.registry)
+	if err != nil {
+		return err
+	}
+	x.log = log
+	if webhook == nil {
+		return nil
+	}
+	return x.mgr.GetLocalManager().Add(webhook)
+}
+
+func (x *controller) fleetOptions() []tmccluster.Option {
+	trust := tmccluster.Trust{Files: x.Fleet.Trust.Files, Exec: x.Fleet.Trust.Exec}
 	options := []tmccluster.Option{
-		tmccluster.WithAPIs(append(config.GVKs(c.Resources), config.GVKs(c.Related)...)...),
+		tmccluster.WithAPIs(append(config.GVKs(x.Resources), config.GVKs(x.Related)...)...),
 		tmccluster.WithProbe(tmccluster.ProbePolicy{
-			Interval: c.Fleet.Probe.Interval.Duration, Timeout: c.Fleet.Probe.Timeout.Duration,
-			FailureThreshold: c.Fleet.Probe.FailureThreshold, SuccessThreshold: c.Fleet.Probe.SuccessThreshold,
+			Interval: x.Fleet.Probe.Interval.Duration, Timeout: x.Fleet.Probe.Timeout.Duration,
+			FailureThreshold: x.Fleet.Probe.FailureThreshold, SuccessThreshold: x.Fleet.Probe.SuccessThreshold,
 		}),
-		tmccluster.WithGrace(c.Fleet.Grace.Duration),
-		tmccluster.WithMetrics(metrics.Registry),
+		tmccluster.WithGrace(x.Fleet.Grace.Duration),
+		tmccluster.WithMetrics(x.registry),
 	}
-	if *c.Fleet.Objects {
-		options = append(options, tmccluster.WithSource(tmccluster.FromObjects(platform, tmccluster.WithTrust(trust))))
+	if *x.Fleet.Objects {
+		options = append(options, tmccluster.WithSource(tmccluster.FromObjects(x.platform, tmccluster.WithTrust(trust))))
 	}
-	if c.Fleet.Folder != "" {
-		options = append(options, tmccluster.WithSource(tmccluster.FromFolder(c.Fleet.Folder, trust)))
+	if x.Fleet.Folder != "" {
+		options = append(options, tmccluster.WithSource(tmccluster.FromFolder(x.Fleet.Folder, trust)))
 	}
 	return options
 }
 
-// newLoop makes the loop that applies, observes and reports.
-func newLoop(mgr mcmanager.Manager, fleet *tmccluster.Fleet, c *config.Configuration) (*syncer.Loop, error) {
+// addLoop adds the loop that applies, observes and reports.
+func (x *controller) addLoop() error {
+	c := x.Configuration
 	pipeline, err := c.Transform.Pipeline(c.Installation, known)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	rules, err := c.Transform.StatusRules()
 	if err != nil {
-		return nil, err
+		return err
 	}
 	options := []syncer.Option{
 		syncer.Resources(config.GVKs(c.Resources)...), syncer.Related(config.GVKs(c.Related)...),
 		syncer.WithStatusRules(rules),
 		syncer.WithWorkers(c.Sync.Workers, c.Sync.PerCluster),
 		syncer.ReportEvery(c.Sync.ReportEvery.Duration), syncer.TidyAfter(c.Sync.TidyAfter.Duration),
-		syncer.WithMetrics(metrics.Registry),
+		syncer.WithMetrics(x.registry),
 	}
 	if c.Sync.ReleaseLostAfter != nil {
 		options = append(options, syncer.ReleaseLostAfter(c.Sync.ReleaseLostAfter.Duration))
 	}
-	return syncer.New(mgr, fleet, pipeline, options...)
+	if x.log != nil {
+		options = append(options, syncer.WithAudit(x.log.Changes()), syncer.WithGate(x.log.Gate()))
+	}
+	x.loop, err = syncer.New(x.mgr, x.fleet, pipeline, options...)
+	return err
 }
 
-// newPlacer makes the controller that places.
-func newPlacer(mgr mcmanager.Manager, fleet *tmccluster.Fleet, loop *syncer.Loop, c *config.Configuration) (*placementcontroller.Controller, error) {
+// addPlacer adds the controller that places.
+func (x *controller) addPlacer() error {
+	c := x.Configuration
 	engine, err := c.Placement.Engine(known)
 	if err != nil {
-		return nil, err
+		return err
+	}
+	age, scores, err := c.Placement.ExternalScores()
+	if err != nil {
+		return err
 	}
 	b := c.Placement.Budget
-	return placementcontroller.New(mgr, fleet, engine,
+	x.placer, err = placementcontroller.New(x.mgr, x.fleet, engine,
+		placementcontroller.WithScores(age, scores...),
+		placementcontroller.WithReservations(c.Placement.Reservations.Duration),
 		placementcontroller.Resources(config.GVKs(c.Resources)...),
-		placementcontroller.WithCopies(loop),
+		placementcontroller.WithCopies(x.loop),
 		placementcontroller.WithDefaults(func(context.Context, multicluster.ClusterName, string) (*placementv1alpha1.PlacementSpec, error) {
 			return c.Placement.Defaults, nil
 		}),
@@ -121,44 +163,45 @@ func newPlacer(mgr mcmanager.Manager, fleet *tmccluster.Fleet, loop *syncer.Loop
 		})),
 		placementcontroller.WithWorkers(c.Placement.Workers),
 		placementcontroller.WithSettling(c.Placement.Settling.Duration),
-		placementcontroller.WithMetrics(metrics.Registry))
+		placementcontroller.WithMetrics(x.registry))
+	return err
 }
 
 // addPlatform adds what serves the platform team: the fleet, the status of its
 // PhysicalClusters, and the export with the APIs that the clusters serve.
-func addPlatform(mgr mcmanager.Manager, fleet *tmccluster.Fleet, platform *rest.Config, c *config.Configuration) error {
-	runnables := []manager.Runnable{fleet}
-	if *c.Fleet.Objects {
-		status, err := tmccluster.NewStatusWriter(fleet, platform)
+func (x *controller) addPlatform() error {
+	runnables := []manager.Runnable{x.fleet}
+	if *x.Fleet.Objects {
+		status, err := tmccluster.NewStatusWriter(x.fleet, x.platform)
 		if err != nil {
 			return err
 		}
 		runnables = append(runnables, status)
 	}
-	if *c.Export.Publish {
-		follower, err := newFollower(fleet, platform, c)
+	if *x.Export.Publish {
+		follower, err := x.newFollower()
 		if err != nil {
 			return err
 		}
 		runnables = append(runnables, follower)
 	}
 	for _, r := range runnables {
-		if err := mgr.GetLocalManager().Add(r); err != nil {
+		if err := x.mgr.GetLocalManager().Add(r); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func newFollower(fleet *tmccluster.Fleet, platform *rest.Config, c *config.Configuration) (*publish.Follower, error) {
+func (x *controller) newFollower() (*publish.Follower, error) {
 	var options []publish.PublisherOption
-	if c.Export.AllowBreaking {
+	if x.Export.AllowBreaking {
 		options = append(options, publish.AllowBreaking())
 	}
-	if c.Export.AllowRemoval {
+	if x.Export.AllowRemoval {
 		options = append(options, publish.AllowRemoval())
 	}
-	publisher, err := publish.NewPublisher(platform, options...)
+	publisher, err := publish.NewPublisher(x.platform, options...)
 	if err != nil {
 		return nil, err
 	}
@@ -166,6 +209,6 @@ func newFollower(fleet *tmccluster.Fleet, platform *rest.Config, c *config.Confi
 	if err != nil {
 		return nil, err
 	}
-	export := publish.Export{Name: c.Export.Name, Definitions: placements, Claims: c.PermissionClaims(), Binders: c.Export.Binders}
-	return publish.NewFollower(fleet, publisher, export, config.GVKs(c.Resources), nil)
+	export := publish.Export{Name: x.Export.Name, Definitions: placements, Claims: x.PermissionClaims(), Binders: x.Export.Binders}
+	return publish.NewFollower(x.fleet, publisher, export, config.GVKs(x.Resources), nil)
 }

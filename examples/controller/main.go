@@ -6,6 +6,8 @@
 // file and puts them into known.
 package main
 
+//go:generate go test . -run "TestRoles|TestCatalogueIs" -update
+
 import (
 	"context"
 	"errors"
@@ -18,6 +20,7 @@ import (
 
 	"k8s.io/klog/v2"
 	"sigs.k8s.io/controller-runtime/pkg/log"
+	"sigs.k8s.io/controller-runtime/pkg/metrics"
 
 	"github.com/tmc-sdk/tmc/examples/controller/config"
 )
@@ -60,12 +63,12 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 	}
 	log.SetLogger(logger)
 	klog.SetLogger(logger)
-	mgr, err := compose(c, f, level)
+	x, err := compose(c, f, level, metrics.Registry)
 	if err != nil {
 		return err
 	}
 	logger.Info("Starting", "installation", c.Installation, "version", version())
-	if err := mgr.Start(ctx); err != nil {
+	if err := errors.Join(x.mgr.Start(ctx), x.close()); err != nil {
 		return fmt.Errorf("controller ended: %w", err)
 	}
 	logger.Info("Stopped: no call is under way, and another replica may lead")

@@ -7,29 +7,24 @@ import (
 	"os"
 	"path/filepath"
 
-	uberzap "go.uber.org/zap"
 	"k8s.io/client-go/rest"
 	"sigs.k8s.io/controller-runtime/pkg/healthz"
 	"sigs.k8s.io/controller-runtime/pkg/manager"
 	"sigs.k8s.io/controller-runtime/pkg/metrics/filters"
 	metricsserver "sigs.k8s.io/controller-runtime/pkg/metrics/server"
-	mcmanager "sigs.k8s.io/multicluster-runtime/pkg/manager"
 
-	tmccluster "github.com/tmc-sdk/tmc/cluster"
-	"github.com/tmc-sdk/tmc/cluster/workspaces"
 	"github.com/tmc-sdk/tmc/examples/controller/config"
-	placementcontroller "github.com/tmc-sdk/tmc/placement/controller"
-	syncer "github.com/tmc-sdk/tmc/sync"
 )
 
 // managerOptions says how the process leads, serves and ends.
-func managerOptions(c *config.Configuration, f *flags, platform *rest.Config) (manager.Options, error) {
+func (x *controller) managerOptions() (manager.Options, error) {
+	c := x.Configuration
 	options := manager.Options{
 		HealthProbeBindAddress:  c.Serving.Health,
 		GracefulShutdownTimeout: &c.Shutdown.Grace.Duration,
 	}
 	var err error
-	if options.Metrics, err = serverOptions(c.Serving, f, platform); err != nil {
+	if options.Metrics, err = serverOptions(c.Serving, x.flags, x.platform); err != nil {
 		return options, fmt.Errorf("serving: %w", err)
 	}
 	if l := c.LeaderElection; *l.Enabled {
@@ -41,7 +36,7 @@ func managerOptions(c *config.Configuration, f *flags, platform *rest.Config) (m
 		// planned restart costs no lease time, and there are never two leaders.
 		options.LeaderElectionReleaseOnCancel = true
 		if l.Connection != (config.Connection{}) {
-			if options.LeaderElectionConfig, err = f.connect(l.Connection); err != nil {
+			if options.LeaderElectionConfig, err = x.flags.connect(l.Connection); err != nil {
 				return options, fmt.Errorf("leaderElection: %w", err)
 			}
 		}
@@ -82,27 +77,27 @@ func serverOptions(s config.Serving, f *flags, platform *rest.Config) (metricsse
 // addChecks adds the probes. Alive is a process that answers: what is outside
 // it no restart can mend. Ready is a leader that knows enough to act, or a
 // standby that knows the fleet; see docs/deploy.md.
-func addChecks(mgr mcmanager.Manager, fleet *tmccluster.Fleet, tenants *workspaces.Provider, loop *syncer.Loop, placer *placementcontroller.Controller) error {
-	if err := mgr.AddHealthzCheck("ping", healthz.Ping); err != nil {
+func (x *controller) addChecks() error {
+	if err := x.mgr.AddHealthzCheck("ping", healthz.Ping); err != nil {
 		return err
 	}
-	if err := mgr.AddReadyzCheck("fleet", fleet.Ready); err != nil {
+	if err := x.mgr.AddReadyzCheck("fleet", x.fleet.Ready); err != nil {
 		return err
 	}
 	for name, check := range map[string]healthz.Checker{
-		"endpoints": tenants.Ready, "placement": placer.Ready, "sync": loop.Ready,
+		"endpoints": x.tenants.Ready, "placement": x.placer.Ready, "sync": x.loop.Ready,
 	} {
 		// A standby watches no workspaces; were it unready for that, a rollout
 		// would wait for ever for the lease that the old replica holds.
 		asLeader := func(r *http.Request) error {
 			select {
-			case <-mgr.Elected():
+			case <-x.mgr.Elected():
 				return check(r)
 			default:
 				return nil
 			}
 		}
-		if err := mgr.AddReadyzCheck(name, asLeader); err != nil {
+		if err := x.mgr.AddReadyzCheck(name, asLeader); err != nil {
 			return err
 		}
 	}
@@ -110,9 +105,9 @@ func addChecks(mgr mcmanager.Manager, fleet *tmccluster.Fleet, tenants *workspac
 }
 
 // addHandlers adds what is served beside the metrics, to the same readers.
-func addHandlers(mgr mcmanager.Manager, fleet *tmccluster.Fleet, c *config.Configuration, level *uberzap.AtomicLevel) error {
-	handlers := map[string]http.Handler{"/debug/loglevel": level}
-	if c.Serving.Profiling {
+func (x *controller) addHandlers() error {
+	handlers := map[string]http.Handler{"/debug/loglevel": x.level}
+	if x.Serving.Profiling {
 		handlers["/debug/pprof/"] = http.HandlerFunc(pprof.Index)
 		handlers["/debug/pprof/cmdline"] = http.HandlerFunc(pprof.Cmdline)
 		handlers["/debug/pprof/profile"] = http.HandlerFunc(pprof.Profile)
@@ -120,7 +115,7 @@ func addHandlers(mgr mcmanager.Manager, fleet *tmccluster.Fleet, c *config.Confi
 		handlers["/debug/pprof/trace"] = http.HandlerFunc(pprof.Trace)
 	}
 	for path, handler := range handlers {
-		if err := mgr.AddMetricsServerExtraHandler(path, handler); err != nil {
+		if err := x.mgr.AddMetricsServerExtraHandler(path, handler); err != nil {
 			return err
 		}
 	}

@@ -42,7 +42,15 @@ func GVKs(resources []Resource) []schema.GroupVersionKind {
 
 // Engine returns the engine that places.
 func (p *Placement) Engine(known Known) (*placement.Engine, error) {
-	options := make([]placement.Option, 0, len(p.Scorers)+len(known.Filters))
+	options := []placement.Option{placement.WithCapacityReserve(p.ReservePercent)}
+	for _, name := range p.WithoutFilters {
+		options = append(options, placement.WithoutFilter(name))
+	}
+	for _, e := range p.External {
+		if e.Weight != 0 {
+			options = append(options, placement.WithExternalScores(e.Name, e.Weight))
+		}
+	}
 	for _, f := range known.Filters {
 		options = append(options, placement.WithFilter(f))
 	}
@@ -58,7 +66,16 @@ func (p *Placement) Engine(known Known) (*placement.Engine, error) {
 
 func (s Scorer) scorer(known Known) (placement.Scorer, error) {
 	all := map[string]placement.Scorer{}
-	for _, scorer := range []placement.Scorer{placement.FreeCapacity{}, placement.Preferred{}, placement.Taints{}} {
+	for _, scorer := range []placement.Scorer{
+		placement.FreeCapacity{},
+		placement.Preferred{},
+		placement.Taints{},
+		placement.PreferredAffinity{},
+		placement.MostAllocated{},
+		placement.Balance{},
+		placement.TopologySpread{},
+		placement.Stability{},
+	} {
 		all[scorer.Name()] = scorer
 	}
 	maps.Copy(all, known.Scorers)

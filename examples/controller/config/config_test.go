@@ -67,7 +67,7 @@ func TestMistakesNameTheFieldAndTheRemedy(t *testing.T) {
 		"no clusters":         {"", "fleet: {objects: false}\n", "fleet.folder: Required value"},
 		"probe":               {"", "fleet: {probe: {interval: 1s}}\n", "fleet.probe.timeout: Invalid value: \"5s\": must not be longer than the interval"},
 		"negative":            {"", "sync: {workers: -1}\n", "sync.workers: Invalid value: -1: must be above 0"},
-		"scorer":              {"", "placement: {scorers: [{name: Cheap, weight: 1}]}\n", `there is no scorer "Cheap": there are [FreeCapacity Preferred Taints]`},
+		"scorer":              {"", "placement: {scorers: [{name: Cheap, weight: 1}]}\n", `there is no scorer "Cheap": there are [Balance FreeCapacity MostAllocated`},
 		"scorer weight":       {"", "placement: {scorers: [{name: Taints, weight: 5000}]}\n", "weight 5000: 0 to 1000"},
 		"property scorer":     {"", "placement: {scorers: [{name: Carbon, weight: 1, property: carbon}]}\n", "best and worst are both 0"},
 		"step":                {"", "transform: {steps: [{use: Nonsense}]}\n", `transform.steps[0].use: Unsupported value: "Nonsense"`},
@@ -81,6 +81,10 @@ func TestMistakesNameTheFieldAndTheRemedy(t *testing.T) {
 		"budget":              {"", "placement: {budget: {perMinute: -1}}\n", "placement.budget.perMinute: Invalid value: -1"},
 		"defaults":            {"", "placement: {defaults: {count: {min: 3, max: 2}}}\n", "placement.defaults"},
 		"layer":               {"", "placement: {layers: [{maxClusters: 2}]}\n", "placement.layers[0].name: Required value"},
+		"scores":              {"", "placement: {external: [{name: cost, url: cost}]}\n", "placement.external[0]: Invalid value: \"cost\": url \"cost\" must be one of http or https"},
+		"reserve":             {"", "placement: {reservePercent: 101}\n", "a reserve of 101 percent"},
+		"audit to nowhere":    {"", "audit: {}\n", "audit.directory: Required value"},
+		"audit webhook":       {"", "audit: {webhook: {url: \"ftp://x\", onFull: Drop}}\n", "audit.webhook.onFull: Unsupported value"},
 		"claim":               {"", "export: {claims: [{resource: services}]}\n", "export.claims[0].verbs: Required value"},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -76,6 +76,14 @@ func (c *Configuration) Default() {
 	c.Placement.Workers = or(c.Placement.Workers, 4)
 	c.Placement.Settling = or(c.Placement.Settling, seconds(5))
 	c.Placement.Budget.MaxLostShare = or(c.Placement.Budget.MaxLostShare, 0.55)
+	c.Placement.Reservations = or(c.Placement.Reservations, new(seconds(120)))
+	for i := range c.Placement.External {
+		e := &c.Placement.External[i]
+		e.Every, e.MaxAge = or(e.Every, seconds(30)), or(e.MaxAge, seconds(300))
+	}
+	if c.Audit != nil {
+		c.Audit.defaults()
+	}
 	c.Sync.Workers = or(c.Sync.Workers, 8)
 	c.Sync.PerCluster = or(c.Sync.PerCluster, 8)
 	c.Sync.ReportEvery = or(c.Sync.ReportEvery, metav1.Duration{Duration: 250 * time.Millisecond})

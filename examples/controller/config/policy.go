@@ -1,8 +1,12 @@
 package config
 
 import (
+	"fmt"
+	"net/http"
+	"net/url"
 	"slices"
 	"strings"
+	"time"
 
 	apisv1alpha2 "github.com/kcp-dev/sdk/apis/apis/v1alpha2"
 
@@ -21,6 +25,34 @@ func (p *Placement) PolicyLayers() []placementcontroller.Layer {
 		layers = append(layers, placementcontroller.NewLayer(l.Name, policy))
 	}
 	return layers
+}
+
+func (e *ExternalScores) source() (*placementcontroller.PolledScores, error) {
+	if u, err := url.Parse(e.URL); err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" {
+		return nil, fmt.Errorf("url %q must be one of http or https", e.URL)
+	}
+	return placementcontroller.NewPolledScores(e.Name, e.Every.Duration, placementcontroller.HTTPScores(&http.Client{Timeout: scoresTimeout}, e.URL))
+}
+
+// scoresTimeout bounds one call for scores.
+const scoresTimeout = 10 * time.Second
+
+// ExternalScores returns the sources of scores from outside and how old they
+// may get.
+func (p *Placement) ExternalScores() (time.Duration, []placementcontroller.ScoreSource, error) {
+	var age time.Duration
+	sources := make([]placementcontroller.ScoreSource, 0, len(p.External))
+	for i := range p.External {
+		s, err := p.External[i].source()
+		if err != nil {
+			return 0, nil, err
+		}
+		sources = append(sources, s)
+		if d := p.External[i].MaxAge.Duration; age == 0 || d < age {
+			age = d
+		}
+	}
+	return age, sources, nil
 }
 
 // PermissionClaims returns what the export claims in the workspaces of tenants:

@@ -44,6 +44,8 @@ type Configuration struct {
 	Transform Transform `json:"transform"`
 	// Sync applies, observes and reports.
 	Sync Sync `json:"sync"`
+	// Audit proves what was done. Left out: nothing is recorded.
+	Audit *Audit `json:"audit,omitempty"`
 }
 
 // Connection is a kubeconfig and a context in it.
@@ -184,6 +186,15 @@ type Probe struct {
 type Placement struct {
 	// Scorers beside the built-in ones, or other weights for those.
 	Scorers []Scorer `json:"scorers,omitempty"`
+	// External are scores that others give, fetched again and again.
+	External []ExternalScores `json:"external,omitempty"`
+	// WithoutFilters takes built-in filters out.
+	WithoutFilters []string `json:"withoutFilters,omitempty"`
+	// ReservePercent of what is allocatable stays free on every cluster.
+	ReservePercent int `json:"reservePercent,omitempty"`
+	// Reservations count what was decided as used for so long at most, while
+	// the cluster does not report it yet. 0s: never.
+	Reservations *metav1.Duration `json:"reservations,omitempty"`
 	// Defaults of the Placements that the controller creates.
 	Defaults *placementv1alpha1.PlacementSpec `json:"defaults,omitempty"`
 	// Layers of policy above the tenants', the outermost first.
@@ -209,6 +220,21 @@ type Scorer struct {
 	Property string  `json:"property,omitempty"`
 	Best     float64 `json:"best,omitempty"`
 	Worst    float64 `json:"worst,omitempty"`
+}
+
+// ExternalScores are fetched from a URL as a JSON object of clusters and scores.
+type ExternalScores struct {
+	// Name by which Placements use them.
+	Name string `json:"name"`
+	// URL that is asked by GET.
+	URL string `json:"url"`
+	// Every is the interval. Default: 30s.
+	Every metav1.Duration `json:"every,omitzero"`
+	// MaxAge beyond which scores don't count. Default: 5m; the least counts
+	// for all.
+	MaxAge metav1.Duration `json:"maxAge,omitzero"`
+	// Weight for every Placement; 0: only for those that name the scores.
+	Weight int64 `json:"weight,omitempty"`
 }
 
 // Layer is a level of policy that is the same for everyone.

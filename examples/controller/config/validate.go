@@ -32,6 +32,9 @@ func (c *Configuration) Validate(known Known) error {
 	all = append(all, c.Placement.validate(field.NewPath("placement"), known)...)
 	all = append(all, c.Transform.validate(field.NewPath("transform"), c.Installation, known)...)
 	all = append(all, c.Sync.validate(field.NewPath("sync"))...)
+	if c.Audit != nil {
+		all = append(all, c.Audit.validate(field.NewPath("audit"))...)
+	}
 	for i, claim := range c.Export.Claims {
 		at := field.NewPath("export", "claims").Index(i)
 		if claim.Resource == "" {
@@ -124,7 +127,12 @@ func (f *Fleet) validate(at *field.Path) field.ErrorList {
 func (p *Placement) validate(at *field.Path, known Known) field.ErrorList {
 	all := positive(at.Child("workers"), p.Workers)
 	if _, err := p.Engine(known); err != nil {
-		all = append(all, field.Invalid(at.Child("scorers"), namesOfScorers(p.Scorers), err.Error()))
+		all = append(all, field.Invalid(at, namesOfScorers(p.Scorers), err.Error()))
+	}
+	for i, e := range p.External {
+		if _, err := e.source(); err != nil {
+			all = append(all, field.Invalid(at.Child("external").Index(i), e.Name, err.Error()))
+		}
 	}
 	if p.Defaults != nil {
 		if err := placement.ValidateSpec(p.Defaults); err != nil {
