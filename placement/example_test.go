@@ -3,10 +3,12 @@ package placement_test
 import (
 	"context"
 	"fmt"
+	"testing"
 	"time"
 
 	"github.com/tmc-sdk/tmc/cluster"
 	"github.com/tmc-sdk/tmc/placement"
+	"github.com/tmc-sdk/tmc/placement/placementtest"
 	"github.com/tmc-sdk/tmc/placement/v1alpha1"
 )
 
@@ -22,7 +24,7 @@ func (Cheapest) Score(_ *placement.Request, c *cluster.State) int64 {
 	if !ok || !cost.Numeric {
 		return 0
 	}
-	return 100 - int64(cost.Number)
+	return max(0, 100-int64(cost.Number))
 }
 
 // Audited is a filter of one's own: it refuses clusters without an audit label.
@@ -37,6 +39,13 @@ func (Audited) Filter(_ *placement.Request, c *cluster.State) *placement.Reason 
 		return nil
 	}
 	return &placement.Reason{Code: "NotAudited", Message: "the cluster has not been audited; label it audited=true once it has"}
+}
+
+// The plugins of one's own are tested in a line each.
+func TestYourOwnFilterAndScorer(t *testing.T) {
+	audited := &cluster.State{Name: "audited", Labels: map[string]string{"audited": "true"}}
+	placementtest.TestFilter(t, Audited{}, placementtest.WithStates(audited))
+	placementtest.TestScorer(t, Cheapest{})
 }
 
 func Example_yourOwnFilterAndScorer() {

@@ -113,7 +113,7 @@ func (e *Engine) reprieve(ctx context.Context, r *Request, fleet *cluster.Snapsh
 		_, ok := small.Lookup(c.cluster)
 		return !ok
 	})
-	for i := len(leave) - 1; i >= 0; i-- {
+	for i := range slices.Backward(leave) {
 		rest := slices.Delete(slices.Clone(leave), i, i+1)
 		found, err := e.Place(ctx, r, without(small, rest))
 		if err != nil {

@@ -28,7 +28,7 @@ type Change struct {
 type Plan struct {
 	// Changed are the Placements whose decision would change, by workspace,
 	// namespace and name.
-	Changed []PlacementDiff
+	Changed []DecisionDiff
 	// Clusters whose replicas would change, by name.
 	Clusters []ReplicaDiff
 	// Unchanged counts the Placements whose decision would stay.
@@ -37,8 +37,8 @@ type Plan struct {
 	Replicas int64
 }
 
-// PlacementDiff is how the decision on one Placement would change.
-type PlacementDiff struct {
+// DecisionDiff is how the decision on one Placement would change.
+type DecisionDiff struct {
 	Workspace, Namespace, Name string
 	// Before and After are the targets; Before is empty for a new Placement.
 	Before, After []v1alpha1.Target
@@ -170,7 +170,7 @@ func (e *Engine) plan(ctx context.Context, order []*question, fleet *cluster.Sna
 			p.Replicas += max(0, c.After-c.Before)
 		}
 	}
-	slices.SortFunc(p.Changed, func(a, b PlacementDiff) int {
+	slices.SortFunc(p.Changed, func(a, b DecisionDiff) int {
 		return cmp.Or(strings.Compare(a.Workspace, b.Workspace), strings.Compare(a.Namespace, b.Namespace), strings.Compare(a.Name, b.Name))
 	})
 	for _, name := range slices.Sorted(maps.Keys(sums)) {
@@ -184,9 +184,9 @@ func sameClusters(a, b []v1alpha1.Target) bool {
 }
 
 // diff says how a decision differs from the one before.
-func (q *question) diff(d *Decision) PlacementDiff {
+func (q *question) diff(d *Decision) DecisionDiff {
 	r := q.request
-	diff := PlacementDiff{Workspace: r.Workspace, Namespace: r.Namespace, Name: r.Name, Before: q.before, After: d.Targets, Reason: d.Reason, Message: d.Message}
+	diff := DecisionDiff{Workspace: r.Workspace, Namespace: r.Namespace, Name: r.Name, Before: q.before, After: d.Targets, Reason: d.Reason, Message: d.Message}
 	counts := map[string]*ReplicaDiff{}
 	count := func(of *Request, targets []v1alpha1.Target, set func(*ReplicaDiff, int64)) {
 		if of == nil {
