@@ -2,7 +2,7 @@ package syncer_test
 
 import (
 	"context"
-	"flag"
+	"errors"
 	"fmt"
 	"net/http"
 	"os"
@@ -59,23 +59,7 @@ var servers struct {
 func TestMain(m *testing.M) { os.Exit(run(m)) }
 
 func run(m *testing.M) int {
-	flag.Parse()
 	log.SetLogger(logr.Discard())
-	if testing.Short() {
-		return m.Run() // the tests that need servers skip themselves
-	}
-	ctx := context.Background()
-	started := make(chan error, 1)
-	go func() {
-		var err error
-		servers.kcp, err = tmcenvtest.StartKCP(ctx)
-		started <- err
-	}()
-	clusters, err := tmcenvtest.StartClusters(ctx, tmcenvtest.Spec("east"), tmcenvtest.Spec("west"), tmcenvtest.Spec("north"))
-	servers.clusters = clusters
-	if kcpErr := <-started; err == nil {
-		err = kcpErr
-	}
 	defer func() {
 		for _, c := range servers.clusters {
 			_ = c.Close()
@@ -84,18 +68,30 @@ func run(m *testing.M) int {
 			_ = servers.kcp.Close()
 		}
 	}()
-	if err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		return 1
+	return m.Run()
+}
+
+// startServers starts the servers with the first test that needs them.
+var startServers = sync.OnceValue(func() error {
+	ctx := context.Background() // they outlive the test
+	started := make(chan error, 1)
+	go func() {
+		var err error
+		servers.kcp, err = tmcenvtest.StartKCP(ctx)
+		started <- err
+	}()
+	clusters, err := tmcenvtest.StartClusters(ctx, tmcenvtest.Spec("east"), tmcenvtest.Spec("west"), tmcenvtest.Spec("north"))
+	servers.clusters = clusters
+	if err := errors.Join(err, <-started); err != nil {
+		return err
 	}
 	for _, c := range clusters {
 		if err := installField(ctx, c); err != nil {
-			fmt.Fprintln(os.Stderr, err)
-			return 1
+			return err
 		}
 	}
-	return m.Run()
-}
+	return nil
+})
 
 // installField serves the cluster-scoped kind of the tests on a cluster.
 func installField(ctx context.Context, c *tmcenvtest.Cluster) error {
@@ -208,6 +204,7 @@ func newWorldWithoutExport(tb testing.TB, tenants int) *world {
 	if testing.Short() {
 		tb.Skip("needs real servers")
 	}
+	require.NoError(tb, startServers())
 	n := worlds.Add(1)
 	w := &world{t: tb, export: "tmc", id: fmt.Sprintf("test-%d", n)}
 	names := []string{fmt.Sprintf("platform-%d", n)}
