@@ -33,6 +33,9 @@ func (c *Controller) ask(ctx context.Context, q *question, spec *v1alpha1.Placem
 	if err != nil {
 		return nil, false, fmt.Errorf("place: %w", err)
 	}
+	if err := c.preempt(ctx, q, r, fleet, d, a); err != nil {
+		return nil, false, err
+	}
 	if len(d.Targets) == 0 {
 		if d.Targets, err = c.staying(ctx, q, spec, fleet); err != nil {
 			return nil, false, err
@@ -48,14 +51,14 @@ func (c *Controller) ask(ctx context.Context, q *question, spec *v1alpha1.Placem
 		d, better, needs = rebalanced, true, rebalanced.Needs()
 		maps.DeleteFunc(needs, func(name string, _ cluster.Resources) bool { return slices.Contains(current, name) })
 	}
-	if next := c.ledger.next(q.now); d.Reason != "" && !next.IsZero() {
+	if next := c.ledger.ends(q.now); d.Reason != "" && !next.IsZero() {
 		a.again = sooner(a.again, max(next.Sub(q.now), time.Second)) // there may be room then
 	}
 	if !q.dry {
 		c.ledger.reserve(k.String(), needs, q.now)
-		a.concerned = c.neighbours.assume(k, q.placement, d.Targets)
+		a.concerned = append(a.concerned, c.neighbours.assume(k, q.placement, d.Targets)...)
 		if c.usage.set(k, amountOf(q.workloads, d.Targets)) {
-			a.concerned = c.index.in(k.Workspace) // there may be room in a quota
+			a.concerned = append(a.concerned, c.index.in(k.Workspace)...) // there may be room in a quota
 		}
 	}
 	return d, better, nil
@@ -150,7 +153,7 @@ func (c *Controller) requestFor(q *question, spec *v1alpha1.PlacementSpec) *plac
 	p := q.placement
 	return &placement.Request{
 		Workspace: string(q.workspace), Namespace: p.Namespace, Name: p.Name, Labels: p.Labels,
-		Spec: spec, Workloads: q.workloads, Current: currentOf(p), Now: q.now, Layers: q.layers,
+		Spec: spec, Workloads: q.workloads, Current: currentOf(p), Now: q.now, Layers: q.layers, Evicted: evictionsFor(q.evicted),
 		Scores: c.opts.scoresFor(&Scope{Workspace: q.workspace, Namespace: p.Namespace, Name: p.Name}, q.now),
 	}
 }

@@ -56,10 +56,11 @@ type Controller struct {
 
 	// deciding is held from the look at what others have reserved and where
 	// they are until the decision counts among that.
-	deciding   sync.Mutex
-	ledger     *ledger
-	neighbours *neighbours
-	usage      *usage
+	deciding    sync.Mutex
+	ledger      *ledger
+	neighbours  *neighbours
+	usage       *usage
+	preemptions *preemptions
 
 	gate   *gate
 	index  *index
@@ -93,7 +94,7 @@ func New(mgr mcmanager.Manager, fleet Fleet, engine Engine, opts ...Option) (*Co
 		logger: mgr.GetLogger().WithName("placement"),
 		born:   o.now(), poll: o.poll,
 		started: make(chan struct{}), stopped: stopped, stop: sync.OnceFunc(func() { close(stopped) }),
-		ledger: newLedger(o.reserve), neighbours: newNeighbours(), usage: newUsages(),
+		ledger: newLedger(o.reserve), neighbours: newNeighbours(), usage: newUsages(), preemptions: newPreemptions(),
 		gate: newGate(), index: newIndex(), memo: newMemo(), recent: newRecent(), pulse: newPulse(o.beat, o.slowBeat),
 	}
 	var err error
@@ -195,6 +196,7 @@ func (c *Controller) Engage(ctx context.Context, name multicluster.ClusterName, 
 			c.recent.dropWorkspace(name)
 			c.neighbours.dropWorkspace(name)
 			c.usage.dropWorkspace(name)
+			c.preemptions.dropWorkspace(name)
 		}
 	})
 	go c.awaitKnown(ctx, name, r)

@@ -33,6 +33,8 @@ type question struct {
 	gainSince time.Time
 	// retired clusters hold no copy any more.
 	retired map[string]bool
+	// evicted are the clusters that the work was pushed out of.
+	evicted map[string]eviction
 	// layers that set a field of the spec.
 	layers map[string]string
 	// dry says that nobody is to reckon with the answer.
@@ -45,6 +47,8 @@ type answer struct {
 	interest interest
 	// moves are the clusters that the answer ceases to name.
 	moves []Move
+	// evicts are those that have to make room for this one.
+	evicts []Key
 	// concerned are those that may have waited for this one to be placed.
 	concerned []Key
 	// gainSince is the next question's.
@@ -117,7 +121,7 @@ func (c *Controller) place(ctx context.Context, q *question, a *answer) error {
 	}
 	evictions(c.requestFor(q, spec), a.status.Targets, q.fleet)
 	a.status.Rejected = pen.explain(d.Rejected)
-	a.tell(q, d, n.notes)
+	a.tell(q, d, append(n.notes, pushedOut(a.moves, q.evicted)...))
 	a.interest.priority = spec.Priority
 	a.interest.waiting = d.Reason != "" || wantsMore(spec, len(d.Targets))
 	a.interest.properties = looksAtProperties(spec) || slices.ContainsFunc(q.policies, func(n named) bool { return selectsByProperties(n.policy.Clusters) })
@@ -271,6 +275,8 @@ func moveOff(q *question, name string) Move {
 		m.Cause = CauseLost
 	case state.Draining:
 		m.Cause = CauseDrained
+	case q.evicted[name] != (eviction{}):
+		m.Cause = CausePreempted
 	case q.placement.Status.ObservedGeneration != q.placement.Generation:
 		m.Cause = CauseRequested
 	}

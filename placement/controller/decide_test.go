@@ -306,7 +306,7 @@ func controllerWith(t *testing.T, engine Engine) *Controller {
 	t.Helper()
 	m, err := newMetrics(nil, newIndex(), newLedger(0))
 	require.NoError(t, err)
-	return &Controller{engine: engine, metrics: m, poll: time.Minute, index: newIndex(), ledger: newLedger(0), neighbours: newNeighbours(), usage: newUsages()}
+	return &Controller{engine: engine, metrics: m, poll: time.Minute, index: newIndex(), ledger: newLedger(0), neighbours: newNeighbours(), usage: newUsages(), preemptions: newPreemptions(), gate: newGate()}
 }
 
 // onlyAlone is an Engine that refuses any fleet but one of a single cluster

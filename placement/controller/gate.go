@@ -1,6 +1,7 @@
 package controller
 
 import (
+	"slices"
 	"sync"
 
 	"sigs.k8s.io/multicluster-runtime/pkg/multicluster"
@@ -68,4 +69,18 @@ func (g *gate) pass(k Key) bool {
 		return false
 	}
 	return true
+}
+
+// open returns the workspaces that are worked on, sorted.
+func (g *gate) open() []multicluster.ClusterName {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	var names []multicluster.ClusterName
+	for name, r := range g.rooms {
+		if r.open {
+			names = append(names, name)
+		}
+	}
+	slices.Sort(names)
+	return names
 }

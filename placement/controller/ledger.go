@@ -17,7 +17,9 @@ type ledger struct {
 
 	mu       sync.Mutex
 	reserved *placement.Reservations
-	entries  map[string][]entry // by cluster, oldest first
+	entries  map[string][]entry  // by cluster, oldest first
+	clusters map[string][]string // by owner
+	next     time.Time           // when the first reservation ends; zero if there is none
 }
 
 type entry struct {
@@ -27,7 +29,7 @@ type entry struct {
 }
 
 func newLedger(ttl time.Duration) *ledger {
-	return &ledger{ttl: ttl, reserved: placement.NewReservations(), entries: map[string][]entry{}}
+	return &ledger{ttl: ttl, reserved: placement.NewReservations(), entries: map[string][]entry{}, clusters: map[string][]string{}}
 }
 
 // open returns what counts as used at a time when an owner is decided on. What
@@ -36,10 +38,9 @@ func newLedger(ttl time.Duration) *ledger {
 func (l *ledger) open(owner string, recorded []string, now time.Time) map[string]cluster.Resources {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	for name, entries := range l.entries {
+	for _, name := range slices.Clone(l.clusters[owner]) {
 		if !slices.Contains(recorded, name) {
-			l.keep(name, slices.DeleteFunc(entries, func(e entry) bool { return e.owner == owner }))
-			l.reserved.Release(owner, name)
+			l.drop(owner, name)
 		}
 	}
 	l.expire(now)
@@ -57,10 +58,14 @@ func (l *ledger) reserve(owner string, needs map[string]cluster.Resources, since
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	expires := since.Add(l.ttl)
-	l.reserved.Reserve(owner, needs, expires)
 	for name, amount := range needs {
-		entries := slices.DeleteFunc(l.entries[name], func(e entry) bool { return e.owner == owner })
-		l.keep(name, append(entries, entry{owner, amount, expires}))
+		l.drop(owner, name)
+		l.entries[name] = append(l.entries[name], entry{owner, amount, expires})
+		l.clusters[owner] = append(l.clusters[owner], name)
+	}
+	l.reserved.Reserve(owner, needs, expires)
+	if l.next.IsZero() || expires.Before(l.next) {
+		l.next = expires
 	}
 }
 
@@ -68,9 +73,8 @@ func (l *ledger) reserve(owner string, needs map[string]cluster.Resources, since
 func (l *ledger) release(owner string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.reserved.Release(owner)
-	for name, entries := range l.entries {
-		l.keep(name, slices.DeleteFunc(entries, func(e entry) bool { return e.owner == owner }))
+	for _, name := range slices.Clone(l.clusters[owner]) {
+		l.drop(owner, name)
 	}
 }
 
@@ -80,28 +84,38 @@ func (l *ledger) seen(change cluster.Change) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	name := change.Name()
-	entries := l.entries[name]
+	entries := slices.Clone(l.entries[name])
 	if len(entries) == 0 || change.Old == nil || change.New == nil {
 		return
 	}
 	more := change.New.Allocated.Sub(change.Old.Allocated)
-	for len(entries) > 0 && !nothing(more) {
-		first := &entries[0]
-		left := first.amount.Sub(more)
-		more = more.Sub(first.amount)
+	for i := range entries {
+		if nothing(more) {
+			return
+		}
+		e := &entries[i]
+		left := e.amount.Sub(more)
+		more = more.Sub(e.amount)
 		if nothing(left) {
-			l.reserved.Release(first.owner, name)
-			entries = entries[1:]
+			l.drop(e.owner, name)
 			continue
 		}
-		first.amount = left
-		l.reserved.Reserve(first.owner, map[string]cluster.Resources{name: left}, first.expires)
+		l.reduce(e.owner, name, left)
 	}
-	l.keep(name, entries)
 }
 
-// next returns when the next reservation ends by time alone; zero if none does.
-func (l *ledger) next(now time.Time) time.Time {
+// reduce has an entry be less than it was.
+func (l *ledger) reduce(owner, name string, left cluster.Resources) {
+	for i := range l.entries[name] {
+		if e := &l.entries[name][i]; e.owner == owner {
+			e.amount = left
+			l.reserved.Reserve(owner, map[string]cluster.Resources{name: left}, e.expires)
+		}
+	}
+}
+
+// ends returns when the next reservation ends by time alone; zero if none does.
+func (l *ledger) ends(now time.Time) time.Time {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.expire(now)
@@ -115,19 +129,37 @@ func (l *ledger) owners() int {
 }
 
 func (l *ledger) expire(now time.Time) time.Time {
-	next := l.reserved.Expire(now)
-	for name, entries := range l.entries {
-		l.keep(name, slices.DeleteFunc(entries, func(e entry) bool { return !now.Before(e.expires) }))
+	if l.next.IsZero() || now.Before(l.next) {
+		return l.next
 	}
-	return next
+	l.next = time.Time{}
+	for name, entries := range l.entries {
+		for _, e := range slices.Clone(entries) {
+			switch {
+			case !now.Before(e.expires):
+				l.drop(e.owner, name)
+			case l.next.IsZero() || e.expires.Before(l.next):
+				l.next = e.expires
+			}
+		}
+	}
+	return l.next
 }
 
-func (l *ledger) keep(name string, entries []entry) {
-	if len(entries) == 0 {
-		delete(l.entries, name)
+// drop ends what an owner has reserved on a cluster.
+func (l *ledger) drop(owner, name string) {
+	at := slices.Index(l.clusters[owner], name)
+	if at < 0 {
 		return
 	}
-	l.entries[name] = entries
+	if l.clusters[owner] = slices.Delete(l.clusters[owner], at, at+1); len(l.clusters[owner]) == 0 {
+		delete(l.clusters, owner)
+	}
+	entries := slices.DeleteFunc(l.entries[name], func(e entry) bool { return e.owner == owner })
+	if l.entries[name] = entries; len(entries) == 0 {
+		delete(l.entries, name)
+	}
+	l.reserved.Release(owner, name)
 }
 
 func nothing(r cluster.Resources) bool {

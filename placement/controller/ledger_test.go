@@ -128,11 +128,12 @@ func TestLedgerAddsUp(t *testing.T) {
 		for range rapid.IntRange(1, 60).Draw(t, "steps") {
 			owner := rapid.SampledFrom([]string{"x", "y", "z"}).Draw(t, "owner")
 			amount := int64(rapid.IntRange(1, 5).Draw(t, "amount")) * 1000
+			pods := int64(rapid.IntRange(0, 2).Draw(t, "pods"))
 			switch rapid.IntRange(0, 3).Draw(t, "step") {
 			case 0:
-				l.reserve(owner, map[string]cluster.Resources{"a": {MilliCPU: amount}}, now)
+				l.reserve(owner, map[string]cluster.Resources{"a": {MilliCPU: amount, Pods: pods}}, now)
 			case 1:
-				l.seen(cluster.Change{Old: &cluster.State{Name: "a", Allocated: cluster.Resources{MilliCPU: used}}, New: &cluster.State{Name: "a", Allocated: cluster.Resources{MilliCPU: used + amount}}})
+				l.seen(cluster.Change{Old: &cluster.State{Name: "a", Allocated: cluster.Resources{MilliCPU: used}}, New: &cluster.State{Name: "a", Allocated: cluster.Resources{MilliCPU: used + amount, Pods: pods}}})
 				used += amount
 			case 2:
 				l.release(owner)

@@ -62,11 +62,13 @@ func (c *Controller) Reconcile(ctx context.Context, k Key) (reconcile.Result, er
 		fleet: c.fleet.Snapshot(), now: c.opts.now(), settle: c.opts.settle,
 		retired: c.retired(ctx, k, v.placement), gainSince: c.recent.of(k).gainSince,
 	}
+	q.evicted = c.preemptions.of(k, q.now)
 	a, err := c.decide(ctx, q)
 	if err != nil {
 		return c.failed(ctx, k, v.placement, err)
 	}
 	c.index.set(k, a.interest)
+	c.enqueue(false, a.evicts...)
 	c.enqueue(true, c.index.amongWaiting(a.concerned)...)
 	if !a.gainSince.Equal(q.gainSince) {
 		c.recent.update(k, func(m *memory) { m.gainSince = a.gainSince })
@@ -83,6 +85,7 @@ func (c *Controller) Reconcile(ctx context.Context, k Key) (reconcile.Result, er
 func (c *Controller) forget(k Key) {
 	c.index.drop(k)
 	c.ledger.release(k.String())
+	c.preemptions.drop(k)
 	concerned := c.neighbours.drop(k)
 	if c.usage.drop(k) {
 		concerned = c.index.in(k.Workspace) // there may be room in a quota

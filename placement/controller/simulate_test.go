@@ -58,7 +58,7 @@ func newSimulation(t require.TestingT, clusters, placements int, budget BudgetOp
 	m, err := newMetrics(nil, newIndex(), newLedger(0))
 	require.NoError(t, err)
 	s := &simulation{
-		Controller: &Controller{engine: engine, metrics: m, poll: never, index: newIndex(), ledger: newLedger(0), neighbours: newNeighbours(), usage: newUsages()},
+		Controller: &Controller{engine: engine, metrics: m, poll: never, index: newIndex(), ledger: newLedger(0), neighbours: newNeighbours(), usage: newUsages(), preemptions: newPreemptions(), gate: newGate()},
 		budget:     NewBudget(budget), limits: budget, now: noon, fleet: cluster.NewSnapshot(),
 		placements: map[Key]*v1alpha1.Placement{}, workloads: map[Key][]placement.Workload{},
 		timers: map[Key]time.Time{}, copies: map[Key]map[string]bool{}, gains: map[Key]time.Time{},

@@ -315,11 +315,16 @@ func (tn *tenant) event(tb testing.TB, namespace, about, reason string) {
 // decisions returns how many decisions were made.
 func (w *world) decisions(tb testing.TB) float64 {
 	tb.Helper()
-	families, err := w.metrics.Gather()
+	return sumOf(tb, w.metrics, "tmc_placement_decisions_total")
+}
+
+// sumOf adds up a counter over its labels.
+func sumOf(tb testing.TB, metrics *prometheus.Registry, name string) (total float64) {
+	tb.Helper()
+	families, err := metrics.Gather()
 	require.NoError(tb, err)
-	total := 0.0
 	for _, f := range families {
-		if f.GetName() != "tmc_placement_decisions_total" {
+		if f.GetName() != name {
 			continue
 		}
 		for _, m := range f.GetMetric() {
