@@ -20,6 +20,13 @@ func PlatformRules(export string) []rbacv1.PolicyRule {
 	}
 }
 
+// OperationsRules are what a controller needs beside PlatformRules to keep
+// PhysicalClusters that are deleted until their work has left, as package
+// operations does.
+func OperationsRules() []rbacv1.PolicyRule {
+	return []rbacv1.PolicyRule{{APIGroups: []string{"cluster.tmc-sdk.dev"}, Resources: []string{"physicalclusters"}, Verbs: []string{"patch"}}}
+}
+
 // SecretRules are what a controller needs in a namespace of the platform's
 // workspace that holds kubeconfigs of clusters.
 func SecretRules() []rbacv1.PolicyRule {
