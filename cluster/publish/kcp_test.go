@@ -151,6 +151,7 @@ func TestWorkloadAPIsOfARealClusterArePublished(t *testing.T) {
 	require.NoError(t, kcp.Bind(ctx, tenant, provider, export.Name))
 	measureFleet(t, physical)
 	roundTrip(t, kcp, tenant, physical)
+	corpus(t, kcp, tenant, physical)
 	evolve(t, publisher, kcp.Config(provider), export)
 }
 
