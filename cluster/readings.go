@@ -30,7 +30,7 @@ func readAll(ctx context.Context, r *readings) {
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		if err := watchCapacity(ctx, r.session.conn, r.usage, r.capacityChanged, r.capacityFailed(ctx)); err != nil {
+		if err := watchCapacity(ctx, r.session.conn, r.usage, &r.session.back, r.capacityChanged, r.capacityFailed(ctx)); err != nil {
 			r.capacityFailed(ctx)(err)
 		}
 	}()

@@ -16,6 +16,8 @@ type session struct {
 	link    *link
 	conn    *Connection
 	refresh chan struct{}
+	// back beats when the cluster is reachable again.
+	back pulse
 	// cancel ends probing, stopReading ends reading; the latter is nil until
 	// there is a connection.
 	cancel, stopReading context.CancelFunc
@@ -107,6 +109,7 @@ func (f *Fleet) observe(ctx context.Context, m *member, s *session, r probeResul
 	}
 	if !was.reachable && m.health.reachable && was.known {
 		logger.Info("physical cluster is reachable again")
+		s.back.beat()
 		select {
 		case s.refresh <- struct{}{}:
 		default:

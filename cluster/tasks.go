@@ -56,3 +56,28 @@ func sleep(ctx context.Context, d time.Duration) {
 func jitter(d time.Duration) time.Duration {
 	return time.Duration(float64(d) * (0.9 + 0.2*rand.Float64()))
 }
+
+// pulse tells any number of waiters of each beat.
+type pulse struct {
+	mu sync.Mutex
+	ch chan struct{}
+}
+
+// next returns a channel that the next beat closes.
+func (p *pulse) next() <-chan struct{} {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.ch == nil {
+		p.ch = make(chan struct{})
+	}
+	return p.ch
+}
+
+func (p *pulse) beat() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.ch != nil {
+		close(p.ch)
+		p.ch = nil
+	}
+}

@@ -149,8 +149,9 @@ func stripped[T any](obj any) (T, bool) {
 }
 
 // watchCapacity keeps usage up to date until ctx is done. It calls changed
-// after each event, and failed when a list or watch fails.
-func watchCapacity(ctx context.Context, conn *Connection, u *usage, changed func(), failed func(error)) error {
+// after each event, and failed when a list or watch fails. A beat of back says
+// that it is worth trying again at once.
+func watchCapacity(ctx context.Context, conn *Connection, u *usage, back *pulse, changed func(), failed func(error)) error {
 	cfg := rest.CopyConfig(conn.Config)
 	cfg.APIPath = "/api"
 	cfg.GroupVersion = &corev1.SchemeGroupVersion
@@ -168,9 +169,9 @@ func watchCapacity(ctx context.Context, conn *Connection, u *usage, changed func
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		keepReading(ctx, nodes, failed)
+		keepReading(ctx, nodes, back, failed)
 	}()
-	keepReading(ctx, pods, failed)
+	keepReading(ctx, pods, back, failed)
 	<-done
 	return nil
 }
@@ -182,17 +183,25 @@ func newReflector(lw cache.ListerWatcher, of runtime.Object, store cache.Reflect
 }
 
 // keepReading lists and watches again and again, ever more slowly while it
-// fails.
-func keepReading(ctx context.Context, r *cache.Reflector, failed func(error)) {
+// fails and nobody says that the cluster is back.
+func keepReading(ctx context.Context, r *cache.Reflector, back *pulse, failed func(error)) {
 	const first, last = time.Second, 30 * time.Second
 	for pause := first; ctx.Err() == nil; pause = min(2*pause, last) {
 		start := time.Now()
+		beat := back.next()
 		if err := r.ListAndWatchWithContext(ctx); err != nil && ctx.Err() == nil {
 			failed(err)
 		}
 		if time.Since(start) > last {
 			pause = first
 		}
-		sleep(ctx, jitter(pause))
+		timer := time.NewTimer(jitter(pause))
+		select {
+		case <-ctx.Done():
+		case <-timer.C:
+		case <-beat:
+			pause = first
+		}
+		timer.Stop()
 	}
 }
