@@ -46,7 +46,10 @@ func (l *Loop) Reconcile(ctx context.Context, key Key) (reconcile.Result, error)
 	l.send(ctx, key, original, where) // Transform and Apply
 	l.tellRetired(ctx, key, where)
 	seen := l.observe(ctx, key, original, where) // Observe
-	return l.report(ctx, key, original, seen)    // Report
+	if wrote, err := l.giveBack(ctx, key, original, seen); wrote || err != nil {
+		return reconcile.Result{}, err
+	}
+	return l.report(ctx, key, original, seen) // Report
 }
 
 // idle says whether an original is held for copies that nothing needs any more:

@@ -17,6 +17,7 @@ type Pipeline struct {
 	naming       Naming
 	replicas     map[schema.GroupKind][]string
 	pods         map[schema.GroupKind][]Path
+	returned     map[schema.GroupKind][]Path
 	transformers []Transformer
 	namespace    map[string]string // labels of every namespace
 }
@@ -60,6 +61,9 @@ func NewPipeline(installation string, opts ...Option) (*Pipeline, error) {
 		if len(problems) > 0 {
 			return nil, fmt.Errorf("transform: label of namespaces %s=%s: %s", key, value, problems[0])
 		}
+	}
+	if err := p.checkReturned(); err != nil {
+		return nil, err
 	}
 	names := map[string]bool{}
 	for _, t := range p.transformers {

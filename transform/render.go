@@ -32,6 +32,7 @@ func (p *Pipeline) render(ctx context.Context, t *Target, original *unstructured
 	if err != nil {
 		return nil, fmt.Errorf("transform: the original is malformed: %w", err)
 	}
+	p.withhold(obj, original)
 	want := p.place(obj, o)
 	mine := *t
 	mine.Origin, mine.pods, mine.careful = o, p.pods, careful

@@ -37,6 +37,7 @@ func (p *Pipeline) Changes(ctx context.Context, t *Target, original *unstructure
 	if err != nil {
 		return nil, err
 	}
+	p.withhold(obj, original)
 	p.place(obj, o)
 	mine := *t
 	mine.Origin, mine.pods = o, p.pods
