@@ -17,14 +17,17 @@
 //
 // A [Transformer] has a name and one method, which changes the object that it
 // is given; [Func] makes one of a function, [For] one of a function on a typed
-// object, and [Match] restricts one to kinds, labels, workspaces and clusters.
-// Package transformtest checks yours in three lines.
+// object, [Match] restricts one to kinds, labels, workspaces and clusters, and
+// [Within] to parts of an object. Package transformtest checks yours in three
+// lines.
 //
 // An [Aggregator] makes one status of those of the copies, and [StatusRules]
 // say which serves which kind: the kinds of Kubernetes by [Fields], a declaration
 // of what is summed, merged and agreed on, which serves for CRDs as well. A
 // [Tally] counts one cluster's news without looking at the others again.
-// [Health] says how a copy does.
+// [Health] says how a copy does, and [HealthBy] has a platform's rule say so for a
+// kind. Few fields of a spec come back, where the platform says so: see
+// [WithReturned].
 //
 // # How it works
 //
@@ -32,8 +35,9 @@
 // belongs to its workspace: all but labels and annotations that are the
 // tenant's own, so that nobody can forge marks. It puts the copy where the
 // [Naming] says, stamps the [Marks] on it that tie it to the original and to
-// the installation, runs the transformers, the overrides of the owner's
-// Placement, and last writes the target's share of the replicas.
+// the installation, applies the overrides of the owner's Placement, runs the
+// transformers, which so have the last word, and writes the target's share of
+// the replicas.
 //
 // At the end a guard looks, and if it finds anything once more after each
 // transformer, to say which one it was: API version,
@@ -46,7 +50,7 @@
 //
 // Transformers share one copy and see each other's work: order matters, and is
 // that of the options. The guard protects the identity and not the spec: what
-// transformers do there is the platform's to answer for.
+// transformers do there is the platform's to answer for, or to bound by Within.
 //
 // Replicas are divided only for kinds that are known to have them: see
 // [WithReplicas]. Reserved labels and annotations are taken from all metadata

@@ -19,6 +19,7 @@ import (
 	placementv1alpha1 "github.com/tmc-sdk/tmc/placement/v1alpha1"
 	syncer "github.com/tmc-sdk/tmc/sync"
 	"github.com/tmc-sdk/tmc/transform"
+	"github.com/tmc-sdk/tmc/transform/builtin"
 )
 
 var (
@@ -49,7 +50,8 @@ func compose(platform *rest.Config) (mcmanager.Manager, *tmccluster.Fleet, *plac
 	if err != nil {
 		return nil, nil, nil, err
 	}
-	pipeline, err := transform.NewPipeline("quickstart", transform.With(RegionEnv{})) // Transform
+	pipeline, err := transform.NewPipeline("quickstart", transform.With( // Transform
+		builtin.Must(builtin.References(builtin.ReferenceRules{})), RegionEnv{}))
 	if err != nil {
 		return nil, nil, nil, err
 	}

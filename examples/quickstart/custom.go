@@ -2,6 +2,8 @@ package main
 
 import (
 	"context"
+	"reflect"
+	"slices"
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
@@ -39,11 +41,14 @@ func (RegionEnv) Name() string { return "RegionEnv" }
 
 // Transform implements transform.Transformer.
 func (RegionEnv) Transform(_ context.Context, t *transform.Target, obj *unstructured.Unstructured) error {
+	region := map[string]any{"name": "REGION", "value": t.Region}
 	containers, _ := transform.PodSpec(obj)["containers"].([]any)
 	for _, c := range containers {
 		if container, ok := c.(map[string]any); ok {
 			env, _ := container["env"].([]any)
-			container["env"] = append(env, map[string]any{"name": "REGION", "value": t.Region})
+			if !slices.ContainsFunc(env, func(v any) bool { return reflect.DeepEqual(v, any(region)) }) {
+				container["env"] = append(env, region) // once, however often it runs
+			}
 		}
 	}
 	return nil

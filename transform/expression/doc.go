@@ -20,8 +20,8 @@
 //
 // and those of aggregators original and copies, a list of {cluster, status,
 // replicas} sorted by cluster. The libraries are CEL's own and those of
-// strings, lists, sets, math and optionals. escapeKey(text) makes a key fit
-// into the path of a patch.
+// strings, lists, sets, math and optionals. escapeKey(text), or
+// jsonpatch.escapeKey(text), makes a key fit into the path of a patch.
 //
 // # How it works
 //

@@ -18,24 +18,34 @@ const maxText = 16 << 10
 var (
 	transforming = sync.OnceValues(func() (*cel.Env, error) { return environment("object", "target", "origin") })
 	aggregating  = sync.OnceValues(func() (*cel.Env, error) { return environment("original", "copies") })
+	judging      = sync.OnceValues(func() (*cel.Env, error) { return environment("copy") })
 )
 
 func environment(variables ...string) (*cel.Env, error) {
 	opts := []cel.EnvOption{
 		ext.Strings(ext.StringsVersion(3)), ext.Lists(), ext.Sets(), ext.Math(), cel.OptionalTypes(),
-		cel.Function("escapeKey", cel.Overload("escape_key_string", []*cel.Type{cel.StringType}, cel.StringType,
-			cel.UnaryBinding(func(value ref.Val) ref.Val {
-				text, ok := value.Value().(string)
-				if !ok {
-					return types.NewErr("escapeKey takes a text")
-				}
-				return types.String(strings.ReplaceAll(strings.ReplaceAll(text, "~", "~0"), "/", "~1"))
-			}))),
+		escaping("escapeKey", "escape_key_string"), escaping("jsonpatch.escapeKey", "jsonpatch_escape_key_string"),
 	}
 	for _, v := range variables {
 		opts = append(opts, cel.Variable(v, cel.DynType))
 	}
-	return cel.NewEnv(opts...)
+	env, err := cel.NewEnv(opts...)
+	if err != nil {
+		return nil, err
+	}
+	return env.Extend(cel.CustomTypeProvider(policyTypes{env.CELTypeProvider()}))
+}
+
+// escaping declares a function that makes a key fit into the path of a patch.
+func escaping(name, overload string) cel.EnvOption {
+	return cel.Function(name, cel.Overload(overload, []*cel.Type{cel.StringType}, cel.StringType,
+		cel.UnaryBinding(func(value ref.Val) ref.Val {
+			text, ok := value.Value().(string)
+			if !ok {
+				return types.NewErr("%s takes a text", name)
+			}
+			return types.String(strings.ReplaceAll(strings.ReplaceAll(text, "~", "~0"), "/", "~1"))
+		})))
 }
 
 // compile makes a program of an expression, for results of a type.
@@ -51,7 +61,9 @@ func compile(env func() (*cel.Env, error), text string, limit uint64, want *cel.
 	if err := issues.Err(); err != nil {
 		return nil, fmt.Errorf("compile %q: %w", text, err)
 	}
-	if got := ast.OutputType(); !got.IsExactType(cel.DynType) && got.Kind() != want.Kind() {
+	got := ast.OutputType()
+	isMap := want.Kind() == types.MapKind && got.Kind() == types.StructKind && got.TypeName() == objectType
+	if !isMap && !got.IsExactType(cel.DynType) && got.Kind() != want.Kind() {
 		return nil, fmt.Errorf("%q gives %s and not %s", text, got, want)
 	}
 	program, err := e.Program(ast, cel.EvalOptions(cel.OptOptimize), cel.CostLimit(limit))

@@ -19,7 +19,7 @@ func TestThisPage(t *testing.T) {
 	page, err := os.ReadFile("../../docs/transform-without-go.md")
 	require.NoError(t, err)
 	rules := rule.FindAllStringSubmatch(string(page), -1)
-	require.Len(t, rules, 4)
+	require.Len(t, rules, 5)
 	for _, r := range rules {
 		form, text, in, out := r[1], r[2], r[3], r[4]
 		make := expression.Merge
