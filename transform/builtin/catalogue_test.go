@@ -43,7 +43,7 @@ func TestCatalogue(t *testing.T) {
 func write(t *testing.T) string {
 	t.Helper()
 	files, fset := parseFiles(t)
-	docs := map[string]string{}
+	docs := map[string]string{"Registries": registriesDoc(t, fset)}
 	var tests []*ast.File
 	for name, file := range files {
 		if strings.HasSuffix(name, "_test.go") {
@@ -60,8 +60,11 @@ func write(t *testing.T) string {
 	slices.SortFunc(examples, func(a, b *doc.Example) int { return strings.Compare(a.Name, b.Name) })
 
 	var out bytes.Buffer
-	fmt.Fprint(&out, "# Transformers\n\nThe transformers of `transform/builtin`, with one example each: what is called, and what it\nchanges in an object on its way to cluster eu-1, in region eu. `Registries`, which rewrites images\nto mirrors, is in package `transform`. The order is that of the alphabet; in a pipeline it is\nyours. This page is written from the examples of the package by\n`go test ./transform/builtin -run TestCatalogue -update`.\n")
+	fmt.Fprint(&out, "# Transformers\n\nThe transformers of `transform/builtin`, with one example each: what is called, and what it\nchanges in an object on its way to cluster eu-1, in region eu. `Registries` is in package\n`transform`, and so are what restricts a transformer, `Match` to objects and clusters and `Within` to parts of\nan object, and `WithPodSpecs`, which shows the transformers of pods those of a CRD. What each makes\nof manifests as widely used software ships them stands in `transform/builtin/testdata/corpus`. The\norder is that of the alphabet; in a pipeline it is yours. This page is written from the examples of the package by\n`go test ./transform/builtin -run TestCatalogue -update`.\n")
 	for _, example := range examples {
+		if example.Name == "_registries" {
+			example.Name = "Registries"
+		}
 		text, known := docs[example.Name]
 		if !known || example.Name == "Must" {
 			continue
@@ -76,6 +79,20 @@ func write(t *testing.T) string {
 	}
 	require.Empty(t, docs, "every transformer has an example")
 	return out.String()
+}
+
+// registriesDoc returns the comment of the one that is in package transform.
+func registriesDoc(t *testing.T, fset *token.FileSet) string {
+	t.Helper()
+	file, err := parser.ParseFile(fset, "../images.go", nil, parser.ParseComments)
+	require.NoError(t, err)
+	for _, d := range file.Decls {
+		if fn, ok := d.(*ast.FuncDecl); ok && fn.Name.Name == "Registries" {
+			return fn.Doc.Text()
+		}
+	}
+	t.Fatal("there is no Registries")
+	return ""
 }
 
 func parseFiles(t *testing.T) (map[string]*ast.File, *token.FileSet) {

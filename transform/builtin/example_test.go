@@ -424,3 +424,16 @@ func ExampleMust() {
 	//    dnsPolicy: ClusterFirst
 	// +  hostname: eu
 }
+
+func Example_registries() {
+	show(builtin.Must(transform.Registries(transform.Mirror{From: "docker.io", To: "mirror.example/hub"})),
+		pod(`containers: [{name: web, image: "nginx:1.29"}, {name: own, image: registry.example/own}]`))
+	// Output:
+	// --- on eu-1:
+	//  spec:
+	//    containers:
+	// -  - image: nginx:1.29
+	// +  - image: mirror.example/hub/library/nginx:1.29
+	//      name: web
+	//    - image: registry.example/own
+}
