@@ -274,7 +274,8 @@ type workspace struct {
 	name   multicluster.ClusterName
 }
 
-func (w *workspace) GetConfig() *rest.Config                      { return &rest.Config{Host: "http://" + string(w.name)} }
+func (w *workspace) GetConfig() *rest.Config { return &rest.Config{Host: "http://" + string(w.name)} }
+
 func (w *workspace) GetHTTPClient() *http.Client                  { return &http.Client{Transport: w.memory} }
 func (w *workspace) GetCache() cache.Cache                        { return &view{workspace: w} }
 func (w *workspace) GetEventRecorder(string) events.EventRecorder { return nil }

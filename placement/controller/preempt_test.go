@@ -121,3 +121,24 @@ func TestScoresFromOutsideCountWhileTheyAreYoung(t *testing.T) {
 	m.app(t, m.names[0], "green", "{scoring: {external: [{name: carbon, weight: 10}]}}", "1m", 1)
 	m.eventually(t, m.names[0], "green", on("a"))
 }
+
+// A workspace has defaults of its own, which a Placement may change, and which
+// the platform bounds.
+func TestWorkspaceDefaults(t *testing.T) {
+	m, f := newMemory(2), newFleet(state("a", "env", "prod"), state("b", "env", "prod"), state("c", "env", "dev"))
+	m.run(t, f, placementcontroller.WithLayers(placementcontroller.NewLayer("platform", placementcontroller.Policy{MaxClusters: 2})))
+	ws := m.names[0]
+	m.app(t, ws, "web", "{}", "1m", 1)
+	m.eventually(t, ws, "web", on("a"))
+	defaults := placementWith(t, "", "defaults", "{count: {min: 1}, clusters: {matchLabels: {env: prod}}}")
+	defaults.SetLabels(map[string]string{placementcontroller.WorkspaceDefaultsLabel: "true"})
+	m.put(ws, defaults)
+	m.eventually(t, ws, "web", on("a b"))
+	p := m.eventually(t, ws, "web", says(`By default of layer "workspace": clusters, count.`))
+	require.Contains(t, condition(p).Message, `Layer "platform" allows 2 clusters.`)
+	m.app(t, ws, "dev", "{clusters: {matchLabels: {env: dev}}, count: {max: 1}}", "1m", 1)
+	m.eventually(t, ws, "dev", on("c"))
+	m.app(t, m.names[1], "web", "{}", "1m", 1)
+	m.eventually(t, m.names[1], "web", decided)
+	require.Len(t, m.get(m.names[1], "default", "web").Status.Targets, 1, "another workspace has none")
+}

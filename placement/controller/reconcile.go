@@ -105,6 +105,9 @@ func (c *Controller) policies(ctx context.Context, k Key) ([]named, error) {
 			policies = append(policies, named{layer.Name(), policy})
 		}
 	}
+	if own := c.workspaceDefaults(ctx, k); own != nil {
+		policies = append(policies, named{workspaceLayer, own})
+	}
 	return policies, nil
 }
 

@@ -36,6 +36,9 @@ func (c *Controller) observePlacement(e workspaces.Event) {
 	} else if p, err := memoized(c.memo, e.Cluster, e.New, decode); err == nil {
 		c.enqueue(true, c.index.amongWaiting(c.neighbours.observe(k, p))...)
 	}
+	if k.Namespace == "" && !e.Initial && defaultsChanged(e.Old, e.New) {
+		c.enqueue(true, c.index.in(e.Cluster)...)
+	}
 	keys := []Key{k}
 	if !e.Initial && coverageChanged(e.Old, e.New) {
 		// What it covers, others cover no longer, or again.
