@@ -49,6 +49,8 @@ const (
 	CauseMoved Cause = "Moved"
 	// CauseUnmentioned: nothing on the cluster needs the related object any more.
 	CauseUnmentioned Cause = "Unmentioned"
+	// CauseWorkspaceGone: the workspace is proven to be deleted.
+	CauseWorkspaceGone Cause = "WorkspaceGone"
 	// CauseEmpty: the namespace holds nothing any more.
 	CauseEmpty Cause = "Empty"
 	// CauseClusterLost: the cluster has not answered for longer than

@@ -26,6 +26,8 @@ func (l *lane) carryOut(ctx context.Context, key Key) (again bool) {
 	defer cancel()
 	original, err := l.loop.original(ctx, key)
 	switch {
+	case errors.Is(err, errUnknown) && l.loop.collector.has(key.Workspace):
+		return l.retire(ctx, key, nil)
 	case errors.Is(err, errUnknown):
 		return false
 	case err != nil:

@@ -53,6 +53,7 @@ type Loop struct {
 	manager      string // field manager
 	finalizer    string
 	metrics      *metrics
+	collector    collector
 
 	world      surroundings
 	watcher    originals
@@ -169,6 +170,9 @@ func (l *Loop) Start(ctx context.Context) error {
 	}
 	cancel := l.fleet.Subscribe(func(change tmccluster.Change) { l.fleetChanged(ctx, change) })
 	defer cancel()
+	if l.opts.register != nil {
+		l.world.spawn(func() { l.collect(ctx) })
+	}
 	return l.controller.Start(ctx)
 }
 

@@ -17,19 +17,21 @@ import (
 type Option func(*options)
 
 type options struct {
-	resources   []schema.GroupVersionKind
-	related     []schema.GroupVersionKind
-	rules       *transform.StatusRules
-	conditions  []schema.GroupKind
-	workers     int
-	lanes       int
-	reportEvery time.Duration
-	lostAfter   time.Duration
-	tidyAfter   time.Duration
-	registerer  prometheus.Registerer
-	furniture   func(transform.Origin) []client.Object
-	auditors    []Auditor
-	gates       []Gate
+	resources    []schema.GroupVersionKind
+	related      []schema.GroupVersionKind
+	rules        *transform.StatusRules
+	conditions   []schema.GroupKind
+	workers      int
+	lanes        int
+	reportEvery  time.Duration
+	lostAfter    time.Duration
+	tidyAfter    time.Duration
+	registerer   prometheus.Registerer
+	furniture    func(transform.Origin) []client.Object
+	auditors     []Auditor
+	gates        []Gate
+	register     Register
+	collectAfter time.Duration
 }
 
 func defaults() options {

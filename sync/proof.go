@@ -22,6 +22,9 @@ import (
 // the copy may not go. errUnknown means that neither can be told; an error or a workspace that can't be reached is never proof.
 func (l *Loop) mayRetire(ctx context.Context, lane *lane, key Key, copiedFrom types.UID) (Cause, error) {
 	ws, err := l.workspace(ctx, key.Workspace)
+	if errors.Is(err, errUnknown) {
+		return l.workspaceGone(ctx, key.Workspace)
+	}
 	if err != nil {
 		return "", err
 	}
