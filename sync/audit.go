@@ -51,6 +51,9 @@ const (
 	CauseUnmentioned Cause = "Unmentioned"
 	// CauseWorkspaceGone: the workspace is proven to be deleted.
 	CauseWorkspaceGone Cause = "WorkspaceGone"
+	// CauseImmutable: a field that can't be changed has to, and the strategy of
+	// the kind is StrategyRecreate.
+	CauseImmutable Cause = "Immutable"
 	// CauseEmpty: the namespace holds nothing any more.
 	CauseEmpty Cause = "Empty"
 	// CauseClusterLost: the cluster has not answered for longer than

@@ -22,6 +22,9 @@ import (
 // carryOut does what is to be done for an original on this cluster, decided
 // anew from what is known now. It returns whether to try again.
 func (l *lane) carryOut(ctx context.Context, key Key) (again bool) {
+	if l.loop.Suspended() {
+		return false
+	}
 	ctx, cancel := context.WithTimeout(ctx, 4*requestTimeout)
 	defer cancel()
 	original, err := l.loop.original(ctx, key)
@@ -45,6 +48,7 @@ func (l *lane) carryOut(ctx context.Context, key Key) (again bool) {
 	case retire:
 		return l.retire(ctx, key, original)
 	case nothing:
+		l.settle(key, todo)
 	}
 	return false
 }
@@ -55,11 +59,18 @@ func (l *lane) apply(ctx context.Context, key Key, original *unstructured.Unstru
 	if !l.loop.held(key, original) {
 		return false // the loop puts the finalizer first and sends us again
 	}
+	before := l.outcome(key)
+	if before.truceLeft(todo, l.loop.world.now()) > 0 {
+		return false // an errand is queued for its end
+	}
+	repairs := before.repairsWith(todo, l.loop.world.now())
+	contested := l.contest(ctx, key, todo, repairs)
 	applied, err := l.applyCopy(ctx, key, original, todo)
+	err = l.unlessImmutable(ctx, key, original, todo, err)
 	if ctx.Err() != nil && errors.Is(err, context.Canceled) {
 		return false
 	}
-	o := outcome{digest: todo.digest, at: l.loop.world.now()}
+	o := outcome{digest: todo.digest, at: l.loop.world.now(), repairs: repairs, contested: contested != nil}
 	if todo.copied != nil {
 		o.replaced = todo.copied.GetResourceVersion()
 	}
@@ -71,6 +82,10 @@ func (l *lane) apply(ctx context.Context, key Key, original *unstructured.Unstru
 		l.logger.V(1).Info("Copy was not applied", "key", key.String(), "error", err.Error())
 	} else if applied != nil && drifted(todo.rendered.Object, applied.Object) {
 		o.fields = fieldsOf(applied, l.loop.manager)
+	}
+	if err == nil && contested != nil {
+		o.refusal = contested
+		l.queue.AddAfter(errand{key: key}, truce(repairs))
 	}
 	l.loop.metrics.applied(l.name, o.refusal)
 	l.record(key, o)

@@ -2,6 +2,7 @@ package syncer
 
 import (
 	"fmt"
+	"maps"
 	"reflect"
 	"slices"
 	"sync"
@@ -82,6 +83,7 @@ func matters(a, b *v1alpha1.Placement) bool {
 		a.Status.ObservedGeneration != b.Status.ObservedGeneration ||
 		!reflect.DeepEqual(a.Status.Targets, b.Status.Targets) ||
 		!reflect.DeepEqual(a.Status.Conditions, b.Status.Conditions) ||
+		suspends(a.Annotations) != suspends(b.Annotations) ||
 		!reflect.DeepEqual(a.Spec, b.Spec)
 }
 
@@ -128,6 +130,13 @@ func (d *decisions) namespacesOn(cluster string) []namespaceKey {
 		namespaces = append(namespaces, ns)
 	}
 	return namespaces
+}
+
+// namespaces returns all namespaces with a Placement.
+func (d *decisions) namespaces() []namespaceKey {
+	d.mu.RLock()
+	defer d.mu.RUnlock()
+	return slices.Collect(maps.Keys(d.byNamespace))
 }
 
 // covering returns the Placement that an object belongs to, nil if none. It is

@@ -101,6 +101,9 @@ func (l *Loop) fleetChanged(ctx context.Context, change tmccluster.Change) {
 		l.wake(change.New.Name)
 	case change.Old.Reachable != change.New.Reachable, renderingChanged(change.Old, change.New):
 		l.wake(change.New.Name)
+		if lane := l.lane(change.New.Name); lane != nil && resumed(change.Old, change.New) {
+			lane.enqueueCopies(ctx)
+		}
 	}
 }
 

@@ -243,3 +243,23 @@ func ready(n int64) map[string]any {
 		},
 	}
 }
+
+// conditionSays checks that the message of a condition contains all of what.
+func conditionSays(typ string, what ...string) func(*unstructured.Unstructured) error {
+	return func(u *unstructured.Unstructured) error {
+		list, _, _ := unstructured.NestedSlice(u.Object, "status", "conditions")
+		for _, c := range list {
+			m, _ := c.(map[string]any)
+			if m["type"] != typ {
+				continue
+			}
+			for _, part := range what {
+				if !strings.Contains(fmt.Sprint(m["message"]), part) {
+					return fmt.Errorf("condition %s does not say %q: %v", typ, part, m["message"])
+				}
+			}
+			return nil
+		}
+		return fmt.Errorf("no condition %s", typ)
+	}
+}

@@ -56,6 +56,8 @@ func (l *Loop) forget(key Key) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	delete(l.records, key)
+	delete(l.stalled, key)
+	l.metrics.stalled.Set(float64(len(l.stalled)))
 }
 
 // waitingFor returns the originals whose deletion waits for a cluster.
@@ -79,7 +81,7 @@ func (l *Loop) held(key Key, original *unstructured.Unstructured) bool {
 // holdOn puts our finalizer on an original that is about to get its first
 // copy. It is the one write that it costs to begin syncing an object.
 func (l *Loop) holdOn(ctx context.Context, key Key, original *unstructured.Unstructured, where *assignment) (*unstructured.Unstructured, error) {
-	if len(where.targets) == 0 || l.held(key, original) {
+	if len(where.targets) == 0 || l.held(key, original) || l.follows(StrategyObserveOnly, key.Kind) {
 		return original, nil
 	}
 	held, err := l.patchFinalizers(ctx, key, original, append(slices.Clone(original.GetFinalizers()), l.finalizer))
@@ -143,7 +145,11 @@ func (l *Loop) retireThenLetGo(ctx context.Context, key Key, original *unstructu
 		r := l.record(key, original.GetUID())
 		r.waiting = waiting
 		l.remember(key, r)
-		return reconcile.Result{RequeueAfter: again}, nil
+		look, err := l.explain(ctx, key, original, waiting)
+		if look > 0 && (again == 0 || look < again) {
+			again = look
+		}
+		return reconcile.Result{RequeueAfter: again}, err
 	}
 	err = l.letGo(ctx, key, original)
 	if apierrors.IsConflict(err) {
@@ -155,6 +161,9 @@ func (l *Loop) retireThenLetGo(ctx context.Context, key Key, original *unstructu
 // retireAll sends every lane that may hold a copy to retire it, and returns
 // the clusters that are still waited for.
 func (l *Loop) retireAll(ctx context.Context, key Key, original *unstructured.Unstructured) (waiting []string, again time.Duration, err error) {
+	if l.follows(StrategyObserveOnly, key.Kind) {
+		return nil, 0, nil // what is on clusters is not ours to wait for
+	}
 	named, err := l.everNamed(ctx, key, original)
 	if err != nil {
 		return nil, 0, err

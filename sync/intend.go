@@ -39,7 +39,7 @@ type intent struct {
 func (i intent) triedBefore(o outcome) bool {
 	switch i.action {
 	case apply:
-		return o.refusal != nil && !o.retiring && o.digest == i.digest
+		return o.refusal != nil && !o.retiring && o.digest == i.digest && o.refusal.Reason != ReasonRecreated
 	case retire:
 		return o.refusal != nil && o.retiring
 	case nothing:
@@ -51,6 +51,11 @@ func (i intent) triedBefore(o outcome) bool {
 // cluster. The loop asks so that it makes no errand in vain; the lane asks
 // again right before it acts.
 func (l *Loop) intend(ctx context.Context, lane *lane, key Key, original *unstructured.Unstructured, where *assignment) intent {
+	return l.withhold(l.decide(ctx, lane, key, original, where), lane.name, where.placement)
+}
+
+// decide is intend, whatever is suspended.
+func (l *Loop) decide(ctx context.Context, lane *lane, key Key, original *unstructured.Unstructured, where *assignment) intent {
 	if lane.unserved(key.Kind) {
 		if !where.names(lane.name) {
 			return intent{}
@@ -62,6 +67,10 @@ func (l *Loop) intend(ctx context.Context, lane *lane, key Key, original *unstru
 		return intent{} // the lane asks again when it knows its copies
 	}
 	switch {
+	case l.follows(StrategyObserveOnly, key.Kind) && where.names(lane.name):
+		return observed(lane.name, copied)
+	case l.follows(StrategyObserveOnly, key.Kind):
+		return intent{copied: copied}
 	case where.names(lane.name):
 		return l.intendCopy(ctx, lane, key, original, where, copied)
 	case copied == nil:
@@ -102,7 +111,7 @@ func (l *Loop) intendCopy(ctx context.Context, lane *lane, key Key, original *un
 		todo.action = retire // it belongs to an original of the same name that is gone
 	case copied.GetDeletionTimestamp() != nil:
 		todo.action = nothing // its going is told of, and then it is made anew
-	case lane.upToDate(key, rendered, copied):
+	case l.follows(StrategyCreateOnly, key.Kind), lane.upToDate(key, rendered, copied):
 		todo.action = nothing
 	}
 	return todo

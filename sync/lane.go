@@ -67,6 +67,10 @@ type outcome struct {
 	// fields that were ours after an apply that the server normalised; with
 	// them, the copy is not drifted though it differs.
 	fields string
+	// repairs of drift of this digest in a row; contested says that they are a
+	// fight with somebody.
+	repairs   int
+	contested bool
 	// at is when a copy was written, replaced the resourceVersion that it had
 	// before, empty for one that was made, and seen that the watch told of it
 	// since.

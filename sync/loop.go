@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"sync"
+	"sync/atomic"
 
 	"github.com/go-logr/logr"
 	"k8s.io/apimachinery/pkg/runtime/schema"
@@ -54,6 +55,7 @@ type Loop struct {
 	finalizer    string
 	metrics      *metrics
 	collector    collector
+	suspended    atomic.Bool
 
 	world      surroundings
 	watcher    originals
@@ -66,6 +68,7 @@ type Loop struct {
 	mu      sync.Mutex
 	lanes   map[string]*lane
 	records map[Key]*record
+	stalled map[Key]struct{}
 	retired []func(multicluster.ClusterName, types.NamespacedName, string)
 }
 
@@ -136,8 +139,9 @@ func newLoop(provider multicluster.Provider, fleet Fleet, pipeline *transform.Pi
 		decisions:    newDecisions(),
 		started:      make(chan struct{}),
 		logger:       logger,
-		lanes:        map[string]*lane{}, records: map[Key]*record{},
+		lanes:        map[string]*lane{}, records: map[Key]*record{}, stalled: map[Key]struct{}{},
 	}
+	l.suspended.Store(o.observeOnly)
 	if l.rules == nil {
 		l.rules = transform.NewStatusRules()
 	}

@@ -12,6 +12,7 @@ type metrics struct {
 	applies  *prometheus.CounterVec
 	retires  *prometheus.CounterVec
 	upstream *prometheus.CounterVec
+	stalled  prometheus.Gauge
 }
 
 func newMetrics(r prometheus.Registerer) (*metrics, error) {
@@ -28,11 +29,15 @@ func newMetrics(r prometheus.Registerer) (*metrics, error) {
 			Name: "tmc_sync_upstream_writes_total",
 			Help: "Writes to workspaces, by what is written (finalizer, status) and result (ok, error).",
 		}, []string{"what", "result"}),
+		stalled: prometheus.NewGauge(prometheus.GaugeOpts{
+			Name: "tmc_sync_stalled_originals",
+			Help: "Originals whose copies have not become healthy within their deadline.",
+		}),
 	}
 	if r == nil {
 		return m, nil
 	}
-	for _, c := range []prometheus.Collector{m.applies, m.retires, m.upstream} {
+	for _, c := range []prometheus.Collector{m.applies, m.retires, m.upstream, m.stalled} {
 		if err := r.Register(c); err != nil {
 			if already := (prometheus.AlreadyRegisteredError{}); errors.As(err, &already) {
 				return nil, fmt.Errorf("syncer: metrics are registered already: give each loop a registerer of its own: %w", err)

@@ -94,6 +94,9 @@ func (l *lane) tidyAll(ctx context.Context) {
 // tidy deletes a namespace that is ours and empty. It returns whether to look
 // again: what copies left behind may still be going.
 func (l *lane) tidy(ctx context.Context, ns namespaceKey) (again bool) {
+	if l.loop.suspension(l.name, nil) != "" {
+		return false
+	}
 	ctx, cancel := context.WithTimeout(ctx, 4*requestTimeout)
 	defer cancel()
 	key := Key{Workspace: ns.workspace, Namespace: ns.namespace}

@@ -32,10 +32,14 @@ type options struct {
 	gates        []Gate
 	register     Register
 	collectAfter time.Duration
+
+	progressWithin time.Duration
+	strategies     map[schema.GroupKind]Strategy
+	observeOnly    bool
 }
 
 func defaults() options {
-	return options{workers: 8, lanes: 8, reportEvery: 250 * time.Millisecond, lostAfter: -1, tidyAfter: 5 * time.Second}
+	return options{workers: 8, lanes: 8, reportEvery: 250 * time.Millisecond, lostAfter: -1, tidyAfter: 5 * time.Second, progressWithin: 10 * time.Minute}
 }
 
 // Resources are the kinds to sync, in the version that the workspaces serve.
@@ -111,5 +115,5 @@ func (o *options) validate() error {
 	if o.workers < 1 || o.lanes < 1 {
 		return fmt.Errorf("syncer: WithWorkers(%d, %d): both must be at least 1", o.workers, o.lanes)
 	}
-	return nil
+	return o.validateStrategies()
 }

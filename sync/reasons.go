@@ -28,6 +28,15 @@ const (
 	ReasonRefused = "Refused"
 	// ReasonVetoed: a gate of the platform does not let the change pass.
 	ReasonVetoed = "Vetoed"
+	// ReasonSuspended: the installation, the cluster or the Placement is
+	// suspended, and a change waits for that to end.
+	ReasonSuspended = "Suspended"
+	// ReasonContested: somebody on the cluster changes a field of the copy again
+	// and again.
+	ReasonContested = "Contested"
+	// ReasonRecreated: the copy was deleted to be made anew, since a field of it
+	// can't be changed.
+	ReasonRecreated = "Recreated"
 	// ReasonClusterUnavailable: the cluster does not answer, or does not serve
 	// the kind.
 	ReasonClusterUnavailable = "ClusterUnavailable"
@@ -43,6 +52,8 @@ const (
 	ReasonHealthy = "Healthy"
 	// ReasonProgressing: a copy is on its way to health.
 	ReasonProgressing = "Progressing"
+	// ReasonStalled: a copy has been on its way to health for too long.
+	ReasonStalled = "Stalled"
 	// ReasonDegraded: a copy has failed.
 	ReasonDegraded = "Degraded"
 	// ReasonUnknown: the health of a copy is not known.

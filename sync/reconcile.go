@@ -17,6 +17,9 @@ import (
 // calls a physical cluster: lanes do, and each asks for another Reconcile when
 // it has news.
 func (l *Loop) Reconcile(ctx context.Context, key Key) (reconcile.Result, error) {
+	if l.Suspended() {
+		return reconcile.Result{}, nil // Resume asks again
+	}
 	original, err := l.original(ctx, key)
 	switch {
 	case errors.Is(err, errUnknown):

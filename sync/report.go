@@ -92,8 +92,9 @@ func (l *Loop) report(ctx context.Context, key Key, original *unstructured.Unstr
 	if err != nil {
 		return reconcile.Result{}, err
 	}
+	again := l.watchStall(key, seen, current)
 	if status == nil || equalStatus(current, status) {
-		return reconcile.Result{}, nil
+		return reconcile.Result{RequeueAfter: again}, nil
 	}
 	r := l.record(key, original.GetUID())
 	if r.replaced == original.GetResourceVersion() {
@@ -115,7 +116,7 @@ func (l *Loop) report(ctx context.Context, key Key, original *unstructured.Unstr
 	r.replaced, r.reported = original.GetResourceVersion(), l.world.now()
 	l.remember(key, r)
 	l.tellRefusals(ctx, key, original, seen)
-	return reconcile.Result{}, nil
+	return reconcile.Result{RequeueAfter: again}, nil
 }
 
 // statusOf computes the status that the original should have; nil for none.
@@ -135,7 +136,8 @@ func (l *Loop) statusOf(key Key, original *unstructured.Unstructured, current ma
 		status = map[string]any{}
 	}
 	now := metav1.NewTime(l.world.now())
-	synced, healthy := syncedCondition(seen), healthyCondition(seen, l.rules)
+	synced := syncedCondition(seen)
+	healthy := l.opts.stall(healthyCondition(seen, l.rules), current, now.Time)
 	for _, c := range []metav1.Condition{synced, healthy} {
 		transform.SetCondition(status, current, c, now)
 	}
