@@ -15,8 +15,6 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	crcluster "sigs.k8s.io/controller-runtime/pkg/cluster"
 	"sigs.k8s.io/controller-runtime/pkg/controller"
-	"sigs.k8s.io/controller-runtime/pkg/controller/priorityqueue"
-	"sigs.k8s.io/controller-runtime/pkg/handler"
 	"sigs.k8s.io/controller-runtime/pkg/log"
 	"sigs.k8s.io/controller-runtime/pkg/source"
 	mcmanager "sigs.k8s.io/multicluster-runtime/pkg/manager"
@@ -101,7 +99,9 @@ func New(mgr mcmanager.Manager, fleet Fleet, pipeline *transform.Pipeline, opts 
 		SkipNameValidation:      new(true),
 		Logger:                  l.logger,
 		LogConstructor:          l.logFor,
-		UsePriorityQueue:        new(true),
+		NewQueue: func(name string, limiter workqueue.TypedRateLimiter[Key]) workqueue.TypedRateLimitingInterface[Key] {
+			return newKeyQueue(name, limiter)
+		},
 	})
 	if err != nil {
 		return nil, fmt.Errorf("syncer: build controller: %w", err)
@@ -190,8 +190,8 @@ func (l *Loop) Engage(ctx context.Context, name multicluster.ClusterName, cl crc
 // changes now.
 func (l *Loop) enqueue(key Key, bulk bool) {
 	<-l.started
-	if q, ok := l.queue.(priorityqueue.PriorityQueue[Key]); ok && bulk {
-		q.AddWithOpts(priorityqueue.AddOpts{Priority: new(handler.LowPriority)}, key)
+	if q, ok := l.queue.(*keyQueue); ok && bulk {
+		q.AddBulk(key)
 		return
 	}
 	l.queue.Add(key)

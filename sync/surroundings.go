@@ -88,7 +88,7 @@ func realSurroundings() surroundings {
 		lock:    func(l locker) { l.Lock() },
 		connect: connect,
 		queue: func() workqueue.TypedRateLimitingInterface[errand] {
-			return workqueue.NewTypedRateLimitingQueue(
+			return newErrandQueue(
 				workqueue.NewTypedItemExponentialFailureRateLimiter[errand](100*time.Millisecond, time.Minute))
 		},
 	}
