@@ -9,6 +9,7 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/multicluster-runtime/pkg/multicluster"
 
 	"github.com/tmc-sdk/tmc/transform"
 )
@@ -63,7 +64,8 @@ func (l *lane) putInto(ctx context.Context, obj client.Object, origin transform.
 	err = l.live.Get(ctx, client.ObjectKeyFromObject(rendered), there)
 	switch {
 	case apierrors.IsNotFound(err):
-		_, err = l.write(ctx, rendered, onlyIf{absent: true})
+		made, err := l.write(ctx, rendered, onlyIf{absent: true})
+		l.auditFurniture(ctx, origin, nil, rendered, made, err)
 		return err
 	case err != nil:
 		return err
@@ -73,7 +75,27 @@ func (l *lane) putInto(ctx context.Context, obj client.Object, origin transform.
 		return nil
 	}
 	_, err = l.write(ctx, rendered, onlyIf{uid: there.GetUID()})
+	l.auditFurniture(ctx, origin, there, rendered, nil, err)
 	return err
+}
+
+// auditFurniture tells of an object of the platform that was put into a
+// namespace; there is nil for one that was made.
+func (l *lane) auditFurniture(ctx context.Context, origin transform.Origin, there, rendered, made *unstructured.Unstructured, err error) {
+	c := Change{
+		Action: ActionCreated, Cause: CausePlaced, Cluster: l.name, Copy: client.ObjectKeyFromObject(rendered), After: digestOf(rendered), Err: err,
+		Original: Key{Kind: rendered.GroupVersionKind(), Workspace: multicluster.ClusterName(origin.LogicalCluster), Namespace: origin.Namespace, Name: rendered.GetName()},
+	}
+	switch {
+	case there != nil:
+		c.Action, c.Cause, c.Before, c.CopyUID = ActionConfigured, CauseChanged, digestOf(there), there.GetUID()
+		if c.Before == c.After {
+			c.Cause = CauseDrift
+		}
+	case made != nil:
+		c.CopyUID = made.GetUID()
+	}
+	l.loop.audit(ctx, c)
 }
 
 func (l *lane) renderFurniture(obj client.Object, origin transform.Origin, namespace string) (*unstructured.Unstructured, error) {

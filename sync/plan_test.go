@@ -3,6 +3,7 @@ package syncer_test
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 
@@ -13,8 +14,8 @@ import (
 	syncer "github.com/tmc-sdk/tmc/sync"
 )
 
-// waitPlan waits for a plan with so many steps, and returns it as text.
-func (w *world) waitPlan(steps int) string {
+// waitPlan waits for a plan with so many steps that says all of what.
+func (w *world) waitPlan(steps int, what ...string) {
 	w.t.Helper()
 	var text strings.Builder
 	eventually(w.t, "plan", func() error {
@@ -26,12 +27,16 @@ func (w *world) waitPlan(steps int) string {
 		if err := plan.Print(&text); err != nil {
 			return err
 		}
-		if len(plan.Steps) != steps {
+		says := func(part string) bool { return strings.Contains(text.String(), part) }
+		if len(plan.Steps) != steps || !all(what, says) {
 			return errors.New(text.String())
 		}
 		return nil
 	})
-	return text.String()
+}
+
+func all(list []string, ok func(string) bool) bool {
+	return !slices.ContainsFunc(list, func(s string) bool { return !ok(s) })
 }
 
 func TestAFirstStartOnlyObservesPlansAndThenResumes(t *testing.T) {
@@ -42,10 +47,7 @@ func TestAFirstStartOnlyObservesPlansAndThenResumes(t *testing.T) {
 	w.decide(0, target("east", 1))
 	w.start(syncer.ObserveOnly())
 
-	text := w.waitPlan(2)
-	require.Contains(t, text, "created Deployment "+string(w.tenants[0].Cluster)+"|default/web on east")
-	require.Contains(t, text, "+ spec.replicas: 2")
-	require.Contains(t, text, "waits: the installation")
+	w.waitPlan(2, "created Deployment "+string(w.tenants[0].Cluster)+"|default/web on east", "+ spec.replicas: 2", "waits: the installation")
 	require.NoError(t, w.queueEmpty())
 	require.Zero(t, w.upstream.n.Load(), "%s", &w.upstream)
 	require.Zero(t, w.physical.n.Load(), "%s", &w.physical)
@@ -65,11 +67,9 @@ func TestAFirstStartOnlyObservesPlansAndThenResumes(t *testing.T) {
 		return w.tenant(0).Patch(t.Context(), d.DeepCopy(), client.RawPatch(types.MergePatchType, []byte(`{"spec":{"replicas":3}}`)))
 	})
 	w.waitOriginal(0, d, condition("Synced", "False", "Suspended"))
-	text = w.waitPlan(1)
-	require.Contains(t, text, "~ spec.replicas: 2 -> 3")
-	require.Contains(t, text, "waits: Placement default")
+	w.waitPlan(1, "~ spec.replicas: 2 -> 3", "waits: Placement default")
 	require.NoError(t, w.tenant(0).Delete(t.Context(), d.DeepCopy()))
-	require.Contains(t, w.waitPlan(1), "deleted Deployment")
+	w.waitPlan(1, "deleted Deployment")
 	w.waitCopy("east", 0, d, field("spec.replicas", 2))
 	suspend("null")
 	w.waitNoOriginal(0, d)
