@@ -286,12 +286,19 @@ func (l *lane) forget(key Key) {
 // work runs errands until the queue shuts down.
 func (l *lane) work(ctx context.Context) {
 	for {
+		for wait := l.pressure.enter(); wait > 0; wait = l.pressure.enter() {
+			if !l.loop.world.sleep(ctx, wait) {
+				return
+			}
+		}
 		e, shutdown := l.queue.Get()
 		if shutdown {
+			l.pressure.leave()
 			return
 		}
 		l.run(ctx, e)
 		l.queue.Done(e)
+		l.pressure.leave()
 	}
 }
 

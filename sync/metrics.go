@@ -9,10 +9,11 @@ import (
 
 // metrics of the loop. With no registerer they are counted and shown nowhere.
 type metrics struct {
-	applies  *prometheus.CounterVec
-	retires  *prometheus.CounterVec
-	upstream *prometheus.CounterVec
-	stalled  prometheus.Gauge
+	applies     *prometheus.CounterVec
+	retires     *prometheus.CounterVec
+	upstream    *prometheus.CounterVec
+	stalled     prometheus.Gauge
+	concurrency *prometheus.GaugeVec
 }
 
 func newMetrics(r prometheus.Registerer) (*metrics, error) {
@@ -29,6 +30,10 @@ func newMetrics(r prometheus.Registerer) (*metrics, error) {
 			Name: "tmc_sync_upstream_writes_total",
 			Help: "Writes to workspaces, by what is written (finalizer, status) and result (ok, error).",
 		}, []string{"what", "result"}),
+		concurrency: prometheus.NewGaugeVec(prometheus.GaugeOpts{
+			Name: "tmc_sync_concurrency",
+			Help: "Errands that may be under way to a cluster at once: less than WithWorkers allows while the cluster asks for less.",
+		}, []string{"cluster"}),
 		stalled: prometheus.NewGauge(prometheus.GaugeOpts{
 			Name: "tmc_sync_stalled_originals",
 			Help: "Originals whose copies have not become healthy within their deadline.",
@@ -37,7 +42,7 @@ func newMetrics(r prometheus.Registerer) (*metrics, error) {
 	if r == nil {
 		return m, nil
 	}
-	for _, c := range []prometheus.Collector{m.applies, m.retires, m.upstream, m.stalled} {
+	for _, c := range []prometheus.Collector{m.applies, m.retires, m.upstream, m.stalled, m.concurrency} {
 		if err := r.Register(c); err != nil {
 			if already := (prometheus.AlreadyRegisteredError{}); errors.As(err, &already) {
 				return nil, fmt.Errorf("syncer: metrics are registered already: give each loop a registerer of its own: %w", err)

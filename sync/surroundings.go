@@ -70,6 +70,7 @@ type wires struct {
 	live      client.Client // never from a cache
 	cached    cache.Cache   // only what bears our marks
 	discovery discovery.ServerResourcesInterface
+	pressure  *pressure // nil bounds nothing
 }
 
 // realSurroundings are the process's own.
@@ -99,6 +100,10 @@ func connect(l *Loop, conn *tmccluster.Connection) (*wires, error) {
 	cfg.QPS = -1 // the cluster's own priority and fairness is the better judge
 	live := rest.CopyConfig(cfg)
 	live.Timeout = requestTimeout
+	w := &wires{pressure: newPressure(l.opts.lanes, l.world.now, func(limit float64) {
+		l.metrics.concurrency.WithLabelValues(conn.Name).Set(limit)
+	})}
+	live.Wrap(w.pressure.wrap)
 	httpClient, err := rest.HTTPClientFor(live)
 	if err != nil {
 		return nil, fmt.Errorf("build client of cluster %s: %w", conn.Name, err)
@@ -107,7 +112,6 @@ func connect(l *Loop, conn *tmccluster.Connection) (*wires, error) {
 	if err != nil {
 		return nil, fmt.Errorf("build mapper of cluster %s: %w", conn.Name, err)
 	}
-	w := &wires{}
 	if w.live, err = client.New(live, client.Options{HTTPClient: httpClient, Mapper: mapper}); err != nil {
 		return nil, fmt.Errorf("build client of cluster %s: %w", conn.Name, err)
 	}
