@@ -5,6 +5,7 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 
+	"github.com/tmc-sdk/tmc/cluster"
 	"github.com/tmc-sdk/tmc/placement/v1alpha1"
 )
 
@@ -61,7 +62,8 @@ type grouping struct {
 func (s *screened) groupBy(l level) grouping {
 	g := grouping{level: l, ids: make([]int32, len(s.fitting))}
 	index := map[string]int32{}
-	var codes, before []int32 // of the chunk, and of the one before it
+	var buffers [2][cluster.ChunkSize + 1]int32
+	codes, before := buffers[0][:0], buffers[1][:0] // of the chunk, and of the one before it
 	var values, valuesBefore []string
 	chunk, column := int32(-1), []uint16(nil)
 	for i := range s.fitting {
@@ -69,8 +71,8 @@ func (s *screened) groupBy(l level) grouping {
 		if c.chunk != chunk {
 			chunk = c.chunk
 			col := s.chunks[chunk].Topology(l.key)
-			column, before, valuesBefore, values = col.Codes, codes, values, col.Values
-			codes = append(make([]int32, 0, len(values)), -1)
+			column, valuesBefore, values = col.Codes, values, col.Values
+			codes, before = append(before[:0], -1), codes
 			for j, v := range values[1:] {
 				if j+1 < len(before) && valuesBefore[j+1] == v {
 					codes = append(codes, before[j+1])

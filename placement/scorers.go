@@ -102,3 +102,7 @@ func (p *preferring) ScoreChunk(_ *Request, c *cluster.Chunk, clusters cluster.M
 		}
 	}
 }
+
+var _ evenScorer = (*preferring)(nil)
+
+func (p *preferring) even(*cluster.Chunk, cluster.Mask) (int64, bool) { return 50, len(p.terms) == 0 }

@@ -66,9 +66,11 @@ func (e *Engine) screen(r *Request, fleet *cluster.Snapshot) *screened {
 		fitting += masks[i].Count()
 	}
 	s.fitting = make([]candidate, 0, fitting)
+	start := 0
 	for i, c := range s.chunks {
 		s.chunk = c
-		s.scoreChunk(int32(i), masks[i])
+		s.scoreChunk(int32(i), start, masks[i])
+		start += c.Len()
 	}
 	return s.screened
 }
@@ -79,14 +81,10 @@ func (s *screener) screenAll(fleet *cluster.Snapshot) []cluster.Mask {
 	s.chunks = make([]*cluster.Chunk, 0, n+8)
 	masks := make([]cluster.Mask, 0, n+8)
 	refuse := s.refuse
-	next := 0
 	for start, c := range fleet.Chunks() {
 		s.chunk = c
 		s.left = cluster.FullMask(c.Len())
-		var on cluster.Mask
-		for ; next < len(s.current) && s.current[next] < start+c.Len(); next++ {
-			on.Set(s.current[next] - start)
-		}
+		on := s.on(start)
 		stay := s.screenOn(on)
 		s.left = s.left.AndNot(on)
 		for s.filter = 0; s.filter < len(s.filters) && s.left != (cluster.Mask{}); s.filter++ {
@@ -102,6 +100,16 @@ func (s *screener) screenAll(fleet *cluster.Snapshot) []cluster.Mask {
 		s.chunks, masks = append(s.chunks, c), append(masks, s.left)
 	}
 	return masks
+}
+
+// on returns which clusters of a chunk have work of the request.
+func (s *screener) on(start int) (on cluster.Mask) {
+	for _, at := range s.current {
+		if at >= start && at < start+s.chunk.Len() {
+			on.Set(at - start)
+		}
+	}
+	return on
 }
 
 // refuse is what batch filters call.
@@ -138,22 +146,22 @@ func (s *screener) screenOn(on cluster.Mask) cluster.Mask {
 }
 
 // scoreChunk adds the candidates of a chunk.
-func (s *screener) scoreChunk(at int32, fit cluster.Mask) {
+func (s *screener) scoreChunk(at int32, start int, fit cluster.Mask) {
 	if fit == (cluster.Mask{}) {
 		return
 	}
 	clear(s.sums)
-	var on cluster.Mask
-	if len(s.current) > 0 {
-		for i, ok := fit.Next(0); ok; i, ok = fit.Next(i + 1) {
-			if s.request.On(s.chunk.At(i).Name) {
-				on.Set(i)
-			}
-		}
-	}
+	on := s.on(start)
+	base := int64(0) // what all have in common
 	for w := range s.scorers {
 		scorer := &s.scorers[w]
 		rest := fit
+		if e, ok := scorer.Scorer.(evenScorer); ok {
+			if score, ok := e.even(s.chunk, fit); ok {
+				base += scorer.weight * score
+				continue
+			}
+		}
 		if b, ok := scorer.Scorer.(BatchScorer); ok {
 			rest = on
 			others := fit.AndNot(on)
@@ -167,6 +175,13 @@ func (s *screener) scoreChunk(at int32, fit cluster.Mask) {
 		}
 	}
 	for i, ok := fit.Next(0); ok; i, ok = fit.Next(i + 1) {
-		s.fitting = append(s.fitting, candidate{chunk: at, at: uint16(i), score: uint8(s.sums[i] / max(1, s.weight)), current: on.Has(i)})
+		s.fitting = append(s.fitting, candidate{chunk: at, at: uint16(i), score: uint8((base + s.sums[i]) / max(1, s.weight)), current: on.Has(i)})
 	}
+}
+
+// evenScorer is a scorer that often scores all clusters alike.
+type evenScorer interface {
+	// even returns the score that all of the clusters have; false if they
+	// differ, or it is not known.
+	even(c *cluster.Chunk, clusters cluster.Mask) (score int64, ok bool)
 }

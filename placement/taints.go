@@ -86,3 +86,9 @@ func (t Taints) ScoreChunk(r *Request, c *cluster.Chunk, clusters cluster.Mask, 
 		}
 	}
 }
+
+var _ evenScorer = Taints{}
+
+func (Taints) even(c *cluster.Chunk, clusters cluster.Mask) (int64, bool) {
+	return 100, clusters.And(c.Facts().Tainted) == cluster.Mask{}
+}

@@ -2,6 +2,7 @@ package placement
 
 import (
 	"fmt"
+	"slices"
 
 	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -26,32 +27,43 @@ func specErrors(s *v1alpha1.PlacementSpec, x *expressions) field.ErrorList {
 	for i := range s.Resources {
 		errs = append(errs, validateResource(&s.Resources[i], root.Child("resources").Index(i))...)
 	}
-	errs = append(errs, validateSelector(x, s.Clusters, root.Child("clusters"))...)
+	if s.Clusters != nil {
+		errs = append(errs, validateSelector(x, s.Clusters, root.Child("clusters"))...)
+	}
 	for i := range s.Preferred {
 		errs = append(errs, validateSelector(x, &s.Preferred[i].Clusters, root.Child("preferred").Index(i).Child("clusters"))...)
 	}
+	// A path is made where it may be needed only: this runs for every decision.
 	if c := s.Count; c != nil {
 		errs = append(errs, validateRange(c.Min, c.Max, root.Child("count"), "min", "max")...)
 	}
-	seen := map[string]bool{}
 	for i := range s.Spread {
 		at, spread := root.Child("spread").Index(i), &s.Spread[i]
-		if spread.TopologyKey == "" || seen[spread.TopologyKey] {
+		again := slices.ContainsFunc(s.Spread[:i], func(o v1alpha1.Spread) bool { return o.TopologyKey == spread.TopologyKey })
+		if spread.TopologyKey == "" || again {
 			errs = append(errs, field.Invalid(at.Child("topologyKey"), spread.TopologyKey, "must be given, and once only"))
 		}
-		seen[spread.TopologyKey] = true
 		errs = append(errs, validateRange(spread.MinGroups, spread.MaxGroups, at, "minGroups", "maxGroups")...)
 		if spread.MaxSkew != nil && *spread.MaxSkew < 1 {
 			errs = append(errs, field.Invalid(at.Child("maxSkew"), *spread.MaxSkew, "must be at least 1"))
 		}
 	}
-	errs = append(errs, validateDivision(x, s.Division, root.Child("division"))...)
+	if s.Division != nil {
+		errs = append(errs, validateDivision(x, s.Division, root.Child("division"))...)
+	}
 	for i := range s.Overrides {
 		errs = append(errs, validateSelector(x, s.Overrides[i].Clusters, root.Child("overrides").Index(i).Child("clusters"))...)
 	}
-	errs = append(errs, validateScoring(x, s.Scoring, root.Child("scoring"))...)
-	errs = append(errs, validateAffinity(s.Affinity, root.Child("affinity"))...)
-	return append(errs, validateAffinity(s.AntiAffinity, root.Child("antiAffinity"))...)
+	if s.Scoring != nil {
+		errs = append(errs, validateScoring(x, s.Scoring, root.Child("scoring"))...)
+	}
+	if s.Affinity != nil {
+		errs = append(errs, validateAffinity(s.Affinity, root.Child("affinity"))...)
+	}
+	if s.AntiAffinity != nil {
+		errs = append(errs, validateAffinity(s.AntiAffinity, root.Child("antiAffinity"))...)
+	}
+	return errs
 }
 
 func validateResource(s *v1alpha1.ResourceSelector, at *field.Path) (errs field.ErrorList) {
