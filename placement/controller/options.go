@@ -28,6 +28,7 @@ type options struct {
 	defaults   DefaultsFunc
 	layers     []Layer
 	limiter    Limiter
+	decided    []func(context.Context, Decided)
 	scores     []ScoreSource
 	scoreAge   time.Duration
 	reserve    time.Duration

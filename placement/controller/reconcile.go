@@ -180,6 +180,7 @@ func (c *Controller) record(ctx context.Context, k Key, p *v1alpha1.Placement, a
 	case err != nil:
 		return reconcile.Result{}, err
 	}
+	c.tellDecided(ctx, k, p, &a.status)
 	switch held := meta.FindStatusCondition(a.status.Conditions, ConditionMovesHeld); {
 	case refused:
 		c.tell(ctx, k, aboutPlacement(k, p), outcome.Reason, outcome.Message)
