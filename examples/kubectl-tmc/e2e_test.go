@@ -194,6 +194,7 @@ func (w *world) scale(tenant tmcenvtest.Workspace, home string, replicas int32) 
 
 func (w *world) auditIsWhole() {
 	require.Contains(w.t, w.fine("audit", "verify", w.auditDir()), "Every chain is whole.")
+	require.Contains(w.t, w.fine("audit", "query", w.auditDir(), "--verb", "decide", "--name", "default/default"), "Placement")
 	var list struct{ Items []audit.Event }
 	w.decode(&list, "audit", "query", w.auditDir(), "--kind", "Deployment")
 	verbs := map[string]bool{}

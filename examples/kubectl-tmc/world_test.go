@@ -271,7 +271,8 @@ func compose(platform *rest.Config, naming transform.Naming, log *audit.Log) (mc
 	if err != nil {
 		return nil, err
 	}
-	if _, err = placementcontroller.New(mgr, fleet, engine, placementcontroller.Resources(deployment), placementcontroller.WithCopies(loop)); err != nil {
+	if _, err = placementcontroller.New(mgr, fleet, engine, placementcontroller.Resources(deployment), placementcontroller.WithCopies(loop),
+		placementcontroller.OnDecision(log.Decided)); err != nil {
 		return nil, err
 	}
 	status, err := tmccluster.NewStatusWriter(fleet, platform)
