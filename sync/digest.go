@@ -30,7 +30,9 @@ func seal(rendered *unstructured.Unstructured) error {
 }
 
 func digestOf(obj *unstructured.Unstructured) string {
-	return obj.GetAnnotations()[transform.AnnotationDigest]
+	// Not by GetAnnotations, which copies all of them.
+	digest, _ := at(obj.Object, "metadata", "annotations")[transform.AnnotationDigest].(string)
+	return digest
 }
 
 // fieldsOf returns a digest of the fields of a copy that are ours by its

@@ -1,6 +1,7 @@
 package syncer
 
 import (
+	"reflect"
 	"strconv"
 
 	"k8s.io/apimachinery/pkg/api/resource"
@@ -125,6 +126,38 @@ func empty(v any) bool {
 		return v == ""
 	}
 	return false
+}
+
+// same says whether two values of JSON are equal, quickly.
+func same(a, b any) bool {
+	switch x := a.(type) {
+	case map[string]any:
+		y, ok := b.(map[string]any)
+		if !ok || len(x) != len(y) || (x == nil) != (y == nil) {
+			return false
+		}
+		for key, value := range x {
+			other, ok := y[key]
+			if !ok || !same(value, other) {
+				return false
+			}
+		}
+		return true
+	case []any:
+		y, ok := b.([]any)
+		if !ok || len(x) != len(y) || (x == nil) != (y == nil) {
+			return false
+		}
+		for i := range x {
+			if !same(x[i], y[i]) {
+				return false
+			}
+		}
+		return true
+	case nil, string, bool, int64, float64:
+		return a == b
+	}
+	return reflect.DeepEqual(a, b) // no value of JSON; compared all the same
 }
 
 func sameScalar(want, have any, amount bool) bool {

@@ -1,6 +1,7 @@
 package syncer
 
 import (
+	"reflect"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -91,5 +92,14 @@ func TestAdditionsAreNoDrift(t *testing.T) {
 			}
 		}
 		require.False(t, drifted(want, have))
+	})
+}
+
+func TestSameIsDeepEqualAndQuick(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		a := value(2).Draw(t, "a")
+		b := value(2).Draw(t, "b")
+		require.Equal(t, reflect.DeepEqual(a, b), same(a, b))
+		require.True(t, same(a, a))
 	})
 }

@@ -186,6 +186,17 @@ func (l *Loop) Engage(ctx context.Context, name multicluster.ClusterName, cl crc
 	return l.watcher.Engage(ctx, name, cl)
 }
 
+// tends says whether the objects of a workspace are this replica's to sync, or
+// nobody's: with sharding, a workspace that the provider knows and that was not
+// engaged here is another's.
+func (l *Loop) tends(ctx context.Context, ws multicluster.ClusterName) bool {
+	if l.watcher.Synced(ws, placementKind) || l.watcher.Synced(ws, clusterPlacementKind) {
+		return true
+	}
+	_, err := l.provider.Get(ctx, ws)
+	return errors.Is(err, multicluster.ErrClusterNotFound)
+}
+
 // enqueue asks for an original to be reconciled; bulk puts it behind what
 // changes now.
 func (l *Loop) enqueue(key Key, bulk bool) {

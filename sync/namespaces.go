@@ -105,6 +105,9 @@ func (l *lane) tidy(ctx context.Context, ns namespaceKey) (again bool) {
 	if needed, err := l.namespaceNeeded(ctx, l.cached, name); needed || err != nil {
 		return err != nil || l.furnish(ctx, key, name) != nil
 	}
+	if !l.loop.tends(ctx, ns.workspace) {
+		return true // another replica may be about to make a copy in it
+	}
 	if err := l.live.Get(ctx, client.ObjectKeyFromObject(there), there); err != nil {
 		return !isGone(err)
 	}

@@ -46,9 +46,9 @@ func (l *Loop) Reconcile(ctx context.Context, key Key) (reconcile.Result, error)
 	if l.idle(key, original, where) {
 		return l.retireThenLetGo(ctx, key, original)
 	}
-	l.send(ctx, key, original, where) // Transform and Apply
+	todos := l.send(ctx, key, original, where) // Transform and Apply
 	l.tellRetired(ctx, key, where)
-	seen := l.observe(ctx, key, original, where) // Observe
+	seen := l.observe(ctx, key, original, where, todos) // Observe
 	if wrote, err := l.giveBack(ctx, key, original, seen); wrote || err != nil {
 		return reconcile.Result{}, err
 	}
@@ -76,13 +76,19 @@ func (l *Loop) original(ctx context.Context, key Key) (*unstructured.Unstructure
 	return nil, err
 }
 
-// send gives each lane that has something to do for the original an errand.
-func (l *Loop) send(ctx context.Context, key Key, original *unstructured.Unstructured, where *assignment) {
-	for _, lane := range l.allLanes() {
-		if todo := l.intend(ctx, lane, key, original, where); todo.action != nothing && !todo.triedBefore(lane.outcome(key)) {
+// send gives each lane that has something to do for the original an errand. It
+// returns what it found to do, by cluster.
+func (l *Loop) send(ctx context.Context, key Key, original *unstructured.Unstructured, where *assignment) map[string]intent {
+	lanes := l.allLanes()
+	todos := make(map[string]intent, len(lanes))
+	for _, lane := range lanes {
+		todo := l.intend(ctx, lane, key, original, where)
+		todos[lane.name] = todo
+		if todo.action != nothing && !todo.triedBefore(lane.outcome(key)) {
 			lane.queue.Add(errand{key: key})
 		}
 	}
+	return todos
 }
 
 // reconcileAbsent sees to the copies of an original that is not in the cache.

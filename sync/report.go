@@ -35,7 +35,7 @@ type sighting struct {
 }
 
 // observe reads what became of the copies.
-func (l *Loop) observe(ctx context.Context, key Key, original *unstructured.Unstructured, where *assignment) sighting {
+func (l *Loop) observe(ctx context.Context, key Key, original *unstructured.Unstructured, where *assignment, todos map[string]intent) sighting {
 	var s sighting
 	if where.refusal != nil {
 		s.refusals = append(s.refusals, where.refusal)
@@ -57,7 +57,10 @@ func (l *Loop) observe(ctx context.Context, key Key, original *unstructured.Unst
 					seen.Copy = copied
 				}
 			}
-			todo := l.intend(ctx, lane, key, original, where)
+			todo, ok := todos[name]
+			if !ok {
+				todo = l.intend(ctx, lane, key, original, where) // a lane that opened just now
+			}
 			seen.Behind = todo.action != nothing || todo.refusal != nil || todo.awaited
 			switch {
 			case refusal != nil:
@@ -87,12 +90,13 @@ func (l *Loop) report(ctx context.Context, key Key, original *unstructured.Unstr
 	if seen.pending > 0 && len(seen.refusals) == 0 {
 		return reconcile.Result{}, nil // what is on its way is news when it has arrived
 	}
-	current, _, _ := unstructured.NestedMap(original.Object, "status")
-	status, err := l.statusOf(key, original, current, seen)
+	current := at(original.Object, "status")
+	healthy := healthyCondition(seen, l.rules)
+	status, err := l.statusOf(key, original, current, seen, healthy)
 	if err != nil {
 		return reconcile.Result{}, err
 	}
-	again := l.watchStall(key, seen, current)
+	again := l.watchStall(key, healthy, current)
 	if status == nil || equalStatus(current, status) {
 		return reconcile.Result{RequeueAfter: again}, nil
 	}
@@ -120,14 +124,16 @@ func (l *Loop) report(ctx context.Context, key Key, original *unstructured.Unstr
 }
 
 // statusOf computes the status that the original should have; nil for none.
-func (l *Loop) statusOf(key Key, original *unstructured.Unstructured, current map[string]any, seen sighting) (map[string]any, error) {
-	status := runtime.DeepCopyJSON(current)
+func (l *Loop) statusOf(key Key, original *unstructured.Unstructured, current map[string]any, seen sighting, healthy metav1.Condition) (map[string]any, error) {
+	var status map[string]any
 	if anyCopy(seen.copies) {
 		aggregated, err := l.aggregate(key, original, seen.copies)
 		if err != nil {
 			return nil, fmt.Errorf("aggregate status: %w", err)
 		}
 		status = aggregated
+	} else {
+		status = runtime.DeepCopyJSON(current)
 	}
 	if !l.hasConditions(original.GroupVersionKind().GroupKind()) {
 		return status, nil
@@ -137,7 +143,7 @@ func (l *Loop) statusOf(key Key, original *unstructured.Unstructured, current ma
 	}
 	now := metav1.NewTime(l.world.now())
 	synced := syncedCondition(seen)
-	healthy := l.opts.stall(healthyCondition(seen, l.rules), current, now.Time)
+	healthy = l.opts.stall(healthy, current, now.Time)
 	for _, c := range []metav1.Condition{synced, healthy} {
 		transform.SetCondition(status, current, c, now)
 	}
@@ -207,7 +213,7 @@ func clip(s string) string {
 
 // equalStatus compares by what the server would store.
 func equalStatus(a, b map[string]any) bool {
-	return reflect.DeepEqual(a, b) || !drifted(a, b) && !drifted(b, a)
+	return same(a, b) || !drifted(a, b) && !drifted(b, a)
 }
 
 // writeStatus patches what differs, on the very object that was read.

@@ -4,7 +4,6 @@ import (
 	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 )
 
 // ProgressWithin is how long copies may take to become healthy. After that the
@@ -30,9 +29,7 @@ func (o *options) stallsIn(c metav1.Condition, current map[string]any, now time.
 	if o.progressWithin <= 0 || c.Reason != ReasonProgressing {
 		return 0, false
 	}
-	conditions, _, _ := unstructured.NestedSlice(map[string]any{"status": current}, "status", "conditions")
-	for _, item := range conditions {
-		m, _ := item.(map[string]any)
+	for _, m := range elements(current["conditions"]) {
 		if m["type"] != c.Type || m["status"] != string(c.Status) {
 			continue
 		}
@@ -46,11 +43,11 @@ func (o *options) stallsIn(c metav1.Condition, current map[string]any, now time.
 
 // watchStall counts an original that is stalled, and returns when to look at one
 // that may become so.
-func (l *Loop) watchStall(key Key, seen sighting, current map[string]any) time.Duration {
+func (l *Loop) watchStall(key Key, healthy metav1.Condition, current map[string]any) time.Duration {
 	if !l.hasConditions(key.Kind.GroupKind()) {
 		return 0 // since when it is on its way is not written down
 	}
-	left, progressing := l.opts.stallsIn(healthyCondition(seen, l.rules), current, l.world.now())
+	left, progressing := l.opts.stallsIn(healthy, current, l.world.now())
 	l.noteStalled(key, progressing && left <= 0)
 	if !progressing || left <= 0 {
 		return 0

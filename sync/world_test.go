@@ -133,6 +133,9 @@ type world struct {
 	upstreamWrap func(http.RoundTripper) http.RoundTripper
 	rendering    []transform.Option
 	loop         *loop
+	// managed and coordinated, if set, are for the manager of the next loop.
+	managed     func(*manager.Options)
+	coordinated []mcmanager.Option
 	// provider of the loop that was started last.
 	provider multicluster.Provider
 	// idle is what the queue's gauges said before the loop was started.
@@ -271,9 +274,11 @@ func (w *world) start(opts ...syncer.Option) *loop {
 	if os.Getenv("TMC_TEST_LOG") != "" {
 		logger = testr.NewWithInterface(w.t, testr.Options{Verbosity: 1})
 	}
-	mgr, err := mcmanager.New(cfg, provider, manager.Options{
-		Metrics: metricsserver.Options{BindAddress: "0"}, Logger: logger,
-	})
+	options := manager.Options{Metrics: metricsserver.Options{BindAddress: "0"}, Logger: logger}
+	if w.managed != nil {
+		w.managed(&options)
+	}
+	mgr, err := mcmanager.New(cfg, provider, options, w.coordinated...)
 	require.NoError(w.t, err)
 	w.provider = provider
 	pipeline, err := transform.NewPipeline(w.id, w.rendering...)
@@ -288,7 +293,7 @@ func (w *world) start(opts ...syncer.Option) *loop {
 	w.loop = &loop{Loop: l, stop: cancel, done: make(chan struct{})}
 	go func(done chan struct{}) {
 		defer close(done)
-		if err := mgr.Start(ctx); err != nil {
+		if err := mgr.Start(ctx); err != nil && ctx.Err() == nil {
 			w.t.Errorf("manager: %v", err)
 		}
 	}(w.loop.done)

@@ -4,6 +4,7 @@ import (
 	"strings"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/types"
 )
@@ -78,14 +79,32 @@ func (m Marks) annotations(list []mark) []mark {
 // ReadMarks reads the marks of a copy; false if they are not complete, or of a
 // version that this one does not know.
 func ReadMarks(obj metav1.Object) (Marks, bool) {
-	l, a := obj.GetLabels(), obj.GetAnnotations()
-	m := Marks{Installation: l[LabelInstallation], Origin: Origin{
-		LogicalCluster: l[LabelLogicalCluster],
-		Namespace:      a[AnnotationNamespace],
-		Name:           a[AnnotationName],
-		UID:            types.UID(a[AnnotationUID]),
+	var label, annotation func(key string) string
+	if u, ok := obj.(*unstructured.Unstructured); ok {
+		// GetLabels and GetAnnotations of an unstructured object copy them all,
+		// and marks are read for every event of every copy.
+		metadata, _ := u.Object["metadata"].(map[string]any)
+		label, annotation = stringsOf(metadata["labels"]), stringsOf(metadata["annotations"])
+	} else {
+		l, a := obj.GetLabels(), obj.GetAnnotations()
+		label, annotation = func(key string) string { return l[key] }, func(key string) string { return a[key] }
+	}
+	m := Marks{Installation: label(LabelInstallation), Origin: Origin{
+		LogicalCluster: label(LabelLogicalCluster),
+		Namespace:      annotation(AnnotationNamespace),
+		Name:           annotation(AnnotationName),
+		UID:            types.UID(annotation(AnnotationUID)),
 	}}
-	return m, m.Installation != "" && m.LogicalCluster != "" && m.Name != "" && a[AnnotationMarks] == marksVersion
+	return m, m.Installation != "" && m.LogicalCluster != "" && m.Name != "" && annotation(AnnotationMarks) == marksVersion
+}
+
+// stringsOf reads strings from a map that may be none.
+func stringsOf(from any) func(key string) string {
+	m, _ := from.(map[string]any)
+	return func(key string) string {
+		s, _ := m[key].(string)
+		return s
+	}
 }
 
 // HasMarks says whether an object bears any mark, of whatever installation or

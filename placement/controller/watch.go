@@ -22,8 +22,6 @@ func (c *Controller) observe(e workspaces.Event) {
 	switch e.Object().GroupVersionKind() {
 	case placementKind, clusterPlacementKind:
 		c.observePlacement(e)
-	case decisionKind:
-		c.observeDecision(e.Cluster, e.Old, e.New)
 	default:
 		c.observeWorkload(e)
 	}
