@@ -41,8 +41,12 @@
 // though the Placement is refused.
 //
 // A Limiter may put moves off. The default, a Budget, allows any rate and
-// stops moving work off lost clusters when too much of the fleet seems lost at
-// once.
+// stops all that nobody asked for when too much of the fleet seems lost at
+// once. Whoever waits for it reads so in the condition MovesHeld.
+//
+// Decisions are made one at a time, and each counts for the next before it is
+// written: what it reserves, where it is, what it uses of a quota. What is
+// reserved ends when the cluster reports it as used, or by time.
 //
 // # Considerations
 //

@@ -46,7 +46,9 @@ func TestConflictIsDecidedAgain(t *testing.T) {
 
 // One Placement's writes fail for ever: the others do not wait for it.
 func TestOneThatFailsHarmsNoOther(t *testing.T) {
-	w := newWorld(t, newFleet(state("a")))
+	roomy := state("a")
+	roomy.Allocatable.MilliCPU *= 10 // for all of them at once
+	w := newWorld(t, newFleet(roomy))
 	tn := w.tenants[0]
 	var refusals atomic.Int32
 	w.refuse = func(req *http.Request) bool {
