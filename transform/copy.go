@@ -11,22 +11,56 @@ const deepest = 10000
 
 // copyMap copies the fields of m, all the way down, except those named.
 func copyMap(m map[string]any, except ...string) (map[string]any, error) {
-	var problem error
+	c := copier{batch: true}
 	out := make(map[string]any, len(m))
 	for field, value := range m {
 		if !slices.Contains(except, field) {
-			out[field] = copyValue(value, 0, &problem)
+			out[field] = c.copy(value, 0)
 		}
 	}
-	return out, problem
+	return out, c.problem
 }
 
-// copyValue copies a value as it stands in unstructured objects. Numbers that
-// only Go code can have put there become those that JSON has; what is no JSON
-// at all is a problem, where runtime.DeepCopyJSONValue would panic. Metadata
-// within it, as of templates, loses reserved labels and annotations: see
-// stripMetadata.
-func copyValue(value any, depth int, problem *error) any {
+// copyValue copies a value; what it finds wrong goes into problem.
+func copyValue(value any, problem *error) any {
+	var c copier
+	out := c.copy(value, 0)
+	if c.problem != nil {
+		*problem = c.problem
+	}
+	return out
+}
+
+// copier copies values as they stand in unstructured objects. Numbers that only
+// Go code can have put there become those that JSON has; what is no JSON at all is
+// a problem, where runtime.DeepCopyJSONValue would panic. Metadata within a value,
+// as of templates, loses reserved labels and annotations: see stripMetadata.
+type copier struct {
+	batch   bool  // whether one allocation is to serve many lists: most are short
+	room    []any // what is left of it
+	problem error
+}
+
+const (
+	shortList   = 8
+	roomAtATime = 64
+)
+
+// list returns a list with room for n items and no more, so that who
+// appends to it writes into no other.
+func (c *copier) list(n int) []any {
+	if !c.batch || n == 0 || n > shortList {
+		return make([]any, n)
+	}
+	if len(c.room) < n {
+		c.room = make([]any, roomAtATime)
+	}
+	list := c.room[:n:n]
+	c.room = c.room[n:]
+	return list
+}
+
+func (c *copier) copy(value any, depth int) any {
 	switch v := value.(type) {
 	case string, bool, int64, float64, nil:
 		return v
@@ -34,13 +68,12 @@ func copyValue(value any, depth int, problem *error) any {
 		if v == nil {
 			return nil // null, as JSON has it: nobody may write into a nil map
 		}
-		if depth > deepest {
-			*problem = fmt.Errorf("it is nested deeper than %d levels", deepest)
+		if c.tooDeep(depth) {
 			return nil
 		}
 		out := make(map[string]any, len(v))
 		for field, inner := range v {
-			out[field] = copyValue(inner, depth+1, problem)
+			out[field] = c.copy(inner, depth+1)
 			if field == "metadata" {
 				stripMetadata(out[field])
 			}
@@ -48,23 +81,29 @@ func copyValue(value any, depth int, problem *error) any {
 		return out
 	case []any:
 		if v == nil {
-			return nil // null, as JSON has it: nobody may write into a nil map
-		}
-		if depth > deepest {
-			*problem = fmt.Errorf("it is nested deeper than %d levels", deepest)
 			return nil
 		}
-		out := make([]any, len(v))
+		if c.tooDeep(depth) {
+			return nil
+		}
+		out := c.list(len(v))
 		for i, inner := range v {
-			out[i] = copyValue(inner, depth+1, problem)
+			out[i] = c.copy(inner, depth+1)
 		}
 		return out
 	}
-	return copyUncommon(value, problem)
+	return c.uncommon(value)
 }
 
-// copyUncommon copies what authors write in Go by mistake, and decoders never.
-func copyUncommon(value any, problem *error) any {
+func (c *copier) tooDeep(depth int) bool {
+	if depth > deepest {
+		c.problem = fmt.Errorf("it is nested deeper than %d levels", deepest)
+	}
+	return depth > deepest
+}
+
+// uncommon copies what authors write in Go by mistake, and decoders never.
+func (c *copier) uncommon(value any) any {
 	switch v := value.(type) {
 	case int:
 		return int64(v)
@@ -81,7 +120,7 @@ func copyUncommon(value any, problem *error) any {
 	case []map[string]any:
 		out := make([]any, len(v))
 		for i, m := range v {
-			out[i] = copyValue(m, 0, problem)
+			out[i] = c.copy(m, 0)
 		}
 		return out
 	case map[string]string:
@@ -91,7 +130,7 @@ func copyUncommon(value any, problem *error) any {
 		}
 		return out
 	}
-	*problem = fmt.Errorf("a %T is no JSON value", value)
+	c.problem = fmt.Errorf("a %T is no JSON value", value)
 	return nil
 }
 

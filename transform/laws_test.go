@@ -147,3 +147,24 @@ func TestAggregationIsOrderIndependent(t *testing.T) {
 		}
 	})
 }
+
+// Lists of a rendering lie side by side in memory: who appends to one changes no
+// other.
+func TestListsOfARenderingAreApart(t *testing.T) {
+	lists := map[string]any{}
+	for i := range 40 {
+		lists[fmt.Sprintf("l%02d", i)] = []any{int64(i), "x"}
+	}
+	obj := &unstructured.Unstructured{Object: map[string]any{"apiVersion": "db.example/v1", "kind": "Cluster", "metadata": map[string]any{"name": "c", "namespace": "shop"}, "spec": lists}}
+	grow := change("grow", func(o *unstructured.Unstructured) {
+		spec := o.Object["spec"].(map[string]any)
+		for name, list := range spec {
+			spec[name] = append(list.([]any), "more")
+		}
+	})
+	got := render(t, pipeline(t, transform.With(grow)), platformTarget, obj)
+	for i := range 40 {
+		require.Equal(t, []any{int64(i), "x", "more"}, got.Object["spec"].(map[string]any)[fmt.Sprintf("l%02d", i)])
+		require.Equal(t, []any{int64(i), "x"}, lists[fmt.Sprintf("l%02d", i)])
+	}
+}

@@ -133,7 +133,7 @@ func agreedValue(path Path, copies []Observed) (value any, agreed bool, err erro
 		}
 		value = there
 	}
-	value = copyValue(value, 0, &err)
+	value = copyValue(value, &err)
 	if err != nil {
 		return nil, false, errors.Join(fmt.Errorf("transform: %s of a copy is malformed", path), err)
 	}

@@ -158,12 +158,12 @@ func (t *tally) aggregate(out map[string]any) error {
 			continue
 		}
 		if value, ok := f.slot.value(len(t.members)); ok {
-			put(out, f.path, copyValue(value, 0, &problem))
+			put(out, f.path, copyValue(value, &problem))
 		}
 	}
 	for name, agreed := range t.rest {
 		if value, ok := agreed.value(len(t.members)); ok {
-			out[name] = copyValue(value, 0, &problem)
+			out[name] = copyValue(value, &problem)
 		}
 	}
 	if list := t.merged(&problem); len(list) > 0 {
