@@ -43,7 +43,7 @@ type copier struct {
 
 const (
 	shortList   = 8
-	roomAtATime = 64
+	roomAtATime = 32
 )
 
 // list returns a list with room for n items and no more, so that who
@@ -71,8 +71,12 @@ func (c *copier) copy(value any, depth int) any {
 		if c.tooDeep(depth) {
 			return nil
 		}
-		out := make(map[string]any, len(v))
+		out := maps.Clone(v)
 		for field, inner := range v {
+			switch inner.(type) {
+			case string, bool, int64, float64, nil:
+				continue
+			}
 			out[field] = c.copy(inner, depth+1)
 			if field == "metadata" {
 				stripMetadata(out[field])
