@@ -268,3 +268,32 @@ func requireNowhere(t *testing.T, value any, text string) {
 		}
 	}
 }
+
+// FuzzReturned: whatever a tenant writes into its object or the note of what came
+// back, nothing panics, its own fields stay, and what is given back once is given
+// back.
+func FuzzReturned(f *testing.F) {
+	f.Add(`{"spec.clusterIP":"10.0.0.7"}`, []byte(`{"clusterIP":"10.0.0.7","a":{"b":1}}`), []byte(`{"clusterIP":"10.0.0.8","a":{"b":2}}`))
+	f.Add(`{"spec.a.b":null}`, []byte(`{"a":3}`), []byte(`{"a":{"b":[1,{"c":null}]}}`))
+	f.Add(`[`, []byte(`[]`), []byte(`{}`))
+	p := pipeline(f, transform.WithReturned(schema.GroupKind{Kind: "Service"}, paths("spec.clusterIP", "spec.a.b")...))
+	f.Fuzz(func(t *testing.T, note string, spec, copied []byte) {
+		var up, down any
+		if utiljson.Unmarshal(spec, &up) != nil || utiljson.Unmarshal(copied, &down) != nil {
+			return
+		}
+		original := object(t, `{apiVersion: v1, kind: Service, metadata: {name: web, namespace: shop}}`, with(up, "spec"))
+		original.SetAnnotations(map[string]string{transform.AnnotationReturned: note})
+		seen := []transform.Observed{{Cluster: "a", Copy: object(t, `{apiVersion: v1, kind: Service, metadata: {name: web, namespace: shop-x}}`, with(down, "spec"))}}
+		before := original.DeepCopy()
+		_, _ = p.Render(t.Context(), &transform.Target{}, original, originOf(original)) // it must return
+		patch, err := p.Returned(original, seen)
+		require.Equal(t, before, original)
+		if _, isMap := up.(map[string]any); err != nil || patch == nil || !isMap {
+			return
+		}
+		again, err := p.Returned(patched(t, original, patch), seen)
+		require.NoError(t, err)
+		require.Nil(t, again)
+	})
+}

@@ -123,13 +123,11 @@ func SelectorFor(installation string) labels.Selector {
 // a tenant writes there does not go down.
 func reserved(key string) bool {
 	prefix, _, ok := strings.Cut(key, "/")
-	if !ok {
-		return false
-	}
-	for _, d := range []string{domain, "kcp.io"} {
-		if prefix == d || strings.HasSuffix(prefix, "."+d) {
-			return true
-		}
-	}
-	return false
+	return ok && (inDomain(prefix, domain) || inDomain(prefix, "kcp.io"))
+}
+
+// inDomain says whether a name is a domain or below it.
+func inDomain(name, domain string) bool {
+	above := len(name) - len(domain)
+	return above >= 0 && name[above:] == domain && (above == 0 || name[above-1] == '.')
 }

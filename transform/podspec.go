@@ -40,8 +40,14 @@ func WithPodSpecs(kind schema.GroupKind, paths ...Path) Option {
 // that of a kind of Kubernetes, or those that the pipeline was told of by
 // WithPodSpecs.
 func (t *Target) PodSpecs(obj *unstructured.Unstructured) (pods []map[string]any) {
-	if pod := PodSpec(obj); pod != nil {
-		pods = []map[string]any{pod}
+	if k := t.known; k == nil {
+		if pod := PodSpec(obj); pod != nil {
+			pods = []map[string]any{pod}
+		}
+	} else if k.podPath != nil {
+		if k.room[0] = walk(obj.Object, k.podPath); k.room[0] != nil {
+			pods = k.room[:1:1]
+		}
 	}
 	if len(t.pods) == 0 {
 		return pods

@@ -36,6 +36,7 @@ func (p *Pipeline) render(ctx context.Context, t *Target, original *unstructured
 	want := p.place(obj, o)
 	mine := *t
 	mine.Origin, mine.pods, mine.careful = o, p.pods, careful
+	mine.known = &known{podPath: podSpecPaths[groupKind(obj)]}
 	// Overrides come from tenants: the platform's transformers have the last word.
 	if err := override(t.Overrides, obj); err != nil {
 		return nil, &Error{Transformer: "overrides", Err: err}

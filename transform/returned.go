@@ -63,7 +63,7 @@ func (p *Pipeline) Returned(original *unstructured.Unstructured, copies []Observ
 	patch := map[string]any{}
 	for _, path := range paths {
 		there, has := path.value(original.Object)
-		if came, did := before[path.text]; has && (!did || !reflect.DeepEqual(there, came)) {
+		if came, did := before[path.text]; has && (!did || !reflect.DeepEqual(there, came)) || path.barred(original.Object) {
 			continue // the tenant's own
 		}
 		decided, agreed, err := agreedValue(path, copies)
@@ -137,7 +137,40 @@ func agreedValue(path Path, copies []Observed) (value any, agreed bool, err erro
 	if err != nil {
 		return nil, false, errors.Join(fmt.Errorf("transform: %s of a copy is malformed", path), err)
 	}
-	return value, true, nil
+	return withoutNulls(value), true, nil
+}
+
+// withoutNulls removes fields that are null from a value that nobody else has: a
+// merge patch can't write them, and they say nothing.
+func withoutNulls(value any) any {
+	switch v := value.(type) {
+	case map[string]any:
+		for field, inner := range v {
+			if inner == nil {
+				delete(v, field)
+			} else {
+				v[field] = withoutNulls(inner)
+			}
+		}
+	case []any:
+		for i, inner := range v {
+			v[i] = withoutNulls(inner)
+		}
+	}
+	return value
+}
+
+// barred says whether something other than a map stands on the way.
+func (p Path) barred(obj map[string]any) bool {
+	var value any = obj
+	for _, s := range p.steps {
+		m, ok := value.(map[string]any)
+		if !ok {
+			return value != nil
+		}
+		value = m[s.field]
+	}
+	return false
 }
 
 // value returns what a path through fields leads to.

@@ -108,3 +108,21 @@ func TestReturnedIsSafe(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, map[string]any{"externalName": "web.shop.svc", "a": map[string]any{"b": map[string]any{"c": int64(1)}}}, patch["spec"], "nobody learns where copies stand")
 }
+
+// Found by fuzzing: what stands in the way of a path is the tenant's own, and
+// nulls, which a merge patch can't write, do not make it come back for ever.
+func TestWhatBarsTheWayOfAPathStays(t *testing.T) {
+	p := pipeline(t, transform.WithReturned(service, paths("spec.a.b")...))
+	copies := []transform.Observed{serviceOn(t, "a", "{a: {b: [1, {c: null, d: 2}]}}")}
+	barred := object(t, "{apiVersion: v1, kind: Service, metadata: {name: web, namespace: shop}, spec: {a: 3}}")
+	patch, err := p.Returned(barred, copies)
+	require.NoError(t, err)
+	require.Nil(t, patch)
+	free := object(t, "{apiVersion: v1, kind: Service, metadata: {name: web, namespace: shop}, spec: {}}")
+	patch, err = p.Returned(free, copies)
+	require.NoError(t, err)
+	require.Equal(t, map[string]any{"a": map[string]any{"b": []any{int64(1), map[string]any{"d": int64(2)}}}}, patch["spec"])
+	patch, err = p.Returned(patched(t, free, patch), copies)
+	require.NoError(t, err)
+	require.Nil(t, patch)
+}

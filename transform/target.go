@@ -44,6 +44,13 @@ type Target struct {
 
 	pods    map[schema.GroupKind][]Path // where else pod specs are
 	careful bool                        // who does what is to be found out
+	known   *known                      // what the pipeline knows of the object
+}
+
+// known is what is the same for all transformers of one rendering.
+type known struct {
+	podPath []string
+	room    [1]map[string]any
 }
 
 // Override patches what goes to a cluster, as the owner's Placement says. Exactly one of the
