@@ -75,7 +75,7 @@ func (a accessFunc) Access(e Endpoint) (*rest.Config, error) { return a.fn(e) }
 // that both the profile and the platform know.
 func configOf(profile *inventoryv1alpha1.ClusterProfile, ways []Access) (*rest.Config, error) {
 	offered := make([]string, 0, len(profile.Status.AccessProviders))
-	//nolint:staticcheck // deprecated, and still what older cluster managers write
+	// CredentialProviders is deprecated, and still what older managers write.
 	for _, providers := range [][]inventoryv1alpha1.AccessProvider{profile.Status.AccessProviders, profile.Status.CredentialProviders} {
 		for i := range providers {
 			offered = append(offered, providers[i].Name)

@@ -71,7 +71,7 @@ func TestConfigOfAProfile(t *testing.T) {
 
 func TestOlderProfilesAreRead(t *testing.T) {
 	p := profileWith()
-	p.Status.CredentialProviders = []inventoryv1alpha1.CredentialProvider{provider("plugin")} //nolint:staticcheck // what older managers write
+	p.Status.CredentialProviders = []inventoryv1alpha1.CredentialProvider{provider("plugin")}
 	cfg, err := configOf(p, []Access{AccessFunc("plugin", func(e Endpoint) (*rest.Config, error) { return e.config(), nil })})
 	require.NoError(t, err)
 	require.Equal(t, "https://eu-1.example.com", cfg.Host)

@@ -125,9 +125,7 @@ func byUrgency(a, b Forecast) int {
 
 // FormatForecasts prints forecasts as a table for people.
 func FormatForecasts(all []Forecast) string {
-	var b strings.Builder
-	w := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(w, "CLUSTER\tRESOURCE\tALLOCATED\tALLOCATABLE\tUSED\tPER DAY\tDAYS LEFT")
+	rows := [][]string{{"CLUSTER", "RESOURCE", "ALLOCATED", "ALLOCATABLE", "USED", "PER DAY", "DAYS LEFT"}}
 	for _, f := range all {
 		used := "-"
 		if f.Allocatable > 0 {
@@ -140,10 +138,21 @@ func FormatForecasts(all []Forecast) string {
 		if f.DaysLeft != nil {
 			left = fmt.Sprintf("%.0f", *f.DaysLeft)
 		}
-		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\t%s\n", f.Cluster, f.Resource,
-			Format(f.Allocated, f.Resource), Format(f.Allocatable, f.Resource), used, perDay, left)
+		rows = append(rows, []string{
+			f.Cluster, string(f.Resource), Format(f.Allocated, f.Resource), Format(f.Allocatable, f.Resource), used, perDay, left,
+		})
 	}
-	_ = w.Flush() // a strings.Builder takes all
+	return table(rows)
+}
+
+// table aligns rows.
+func table(rows [][]string) string {
+	var b strings.Builder
+	w := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
+	for _, row := range rows {
+		_, _ = w.Write([]byte(strings.Join(row, "\t") + "\n")) // a strings.Builder takes all
+	}
+	_ = w.Flush()
 	return b.String()
 }
 
@@ -167,6 +176,7 @@ func Format(v float64, resource corev1.ResourceName) string {
 			}
 		}
 		return fmt.Sprintf("%.0f", v)
+	default:
 	}
 	if v == float64(int64(v)) {
 		return fmt.Sprintf("%.0f", v)

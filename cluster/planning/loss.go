@@ -5,8 +5,8 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strconv"
 	"strings"
-	"text/tabwriter"
 
 	corev1 "k8s.io/api/core/v1"
 
@@ -170,9 +170,7 @@ func minus(sum, part cluster.Resources) cluster.Resources {
 // FormatLosses prints the worst losses as a table for people, at most the given
 // number of them.
 func FormatLosses(all []Loss, most int) string {
-	var b strings.Builder
-	w := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(w, "LOST\tCLUSTERS\tFITS\tTIGHTEST\tUSED AFTER\tSHORT OF")
+	rows := [][]string{{"LOST", "CLUSTERS", "FITS", "TIGHTEST", "USED AFTER", "SHORT OF"}}
 	for i := range all[:min(most, len(all))] {
 		l := &all[i]
 		var short []string
@@ -183,9 +181,10 @@ func FormatLosses(all []Loss, most int) string {
 		if !l.Fits() {
 			fits, used = "no", "full"
 		}
-		fmt.Fprintf(w, "%s\t%d\t%s\t%s\t%s\t%s\n", strings.Join(l.Lost, " + "), l.Clusters, fits,
-			cmp.Or(string(l.Tightest), "-"), used, cmp.Or(strings.Join(short, ", "), "-"))
+		rows = append(rows, []string{
+			strings.Join(l.Lost, " + "), strconv.Itoa(l.Clusters), fits,
+			cmp.Or(string(l.Tightest), "-"), used, cmp.Or(strings.Join(short, ", "), "-"),
+		})
 	}
-	_ = w.Flush() // a strings.Builder takes all
-	return b.String()
+	return table(rows)
 }

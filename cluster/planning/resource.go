@@ -20,8 +20,9 @@ func amount(r *cluster.Resources, name corev1.ResourceName) float64 {
 		return float64(r.EphemeralStorage)
 	case corev1.ResourcePods:
 		return float64(r.Pods)
+	default:
+		return float64(r.Extended[name])
 	}
-	return float64(r.Extended[name])
 }
 
 // names of the resources of which there is any, sorted.

@@ -11,15 +11,15 @@ import (
 type Health string
 
 const (
-	// Healthy: the condition Healthy is true.
+	// Healthy says that the condition Healthy is true.
 	Healthy Health = "Healthy"
-	// Unhealthy: it is false.
+	// Unhealthy says that it is false.
 	Unhealthy Health = "Unhealthy"
-	// Unsynced: the condition Synced is false, whatever Healthy says.
+	// Unsynced says that the condition Synced is false, whatever Healthy says.
 	Unsynced Health = "Unsynced"
-	// Unplaced: the condition Placed is false.
+	// Unplaced says that the condition Placed is false.
 	Unplaced Health = "Unplaced"
-	// Unknown: nothing has been said of it.
+	// Unknown says that nothing has been said of it.
 	Unknown Health = "Unknown"
 )
 

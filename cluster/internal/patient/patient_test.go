@@ -129,6 +129,7 @@ func TestWhatWaits(t *testing.T) {
 			reason: "a request that its owner gives up ends", path: "/list", err: errRefused, waited: 3 * time.Second,
 			server: func(s *server) { s.become("down") },
 			ctx: func(t *testing.T) context.Context {
+				t.Helper()
 				ctx, cancel := context.WithTimeout(t.Context(), 3*time.Second)
 				t.Cleanup(cancel)
 				return ctx
@@ -137,7 +138,7 @@ func TestWhatWaits(t *testing.T) {
 		"nobody can cancel it": {
 			reason: "it would outlive its owner", path: "/list", err: errRefused,
 			server: func(s *server) { s.become("down") },
-			ctx:    func(*testing.T) context.Context { return context.Background() }, //nolint:usetesting // one that never ends
+			ctx:    func(*testing.T) context.Context { return context.Background() },
 		},
 		"not accepted": {
 			reason: "only what is asked for waits", path: "/other", err: errRefused,
