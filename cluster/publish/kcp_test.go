@@ -149,6 +149,7 @@ func TestWorkloadAPIsOfARealClusterArePublished(t *testing.T) {
 	follow(t, publisher, physical)
 
 	require.NoError(t, kcp.Bind(ctx, tenant, provider, export.Name))
+	everyKind(t, kcp, provider, physical)
 	measureFleet(t, physical)
 	roundTrip(t, kcp, tenant, physical)
 	corpus(t, kcp, tenant, physical)
