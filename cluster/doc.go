@@ -51,6 +51,11 @@
 // every 100 milliseconds for that. Requests are counted as kube-scheduler does;
 // nodes that are not ready or cordoned do not count, nor do pods that ended.
 //
+// Free slots of single nodes go with the sums, so that State.Fits knows that two
+// halves do not hold a whole. Properties are what was declared, and what version
+// and nodes say (PropertyVersion, ...). What is wrong with a cluster that can run
+// work is among its Concerns.
+//
 // # Considerations
 //
 // Absence is not deletion. A source that fails, or that no longer lists a

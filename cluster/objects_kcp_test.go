@@ -8,8 +8,11 @@ import (
 
 	"github.com/stretchr/testify/require"
 	appsv1 "k8s.io/api/apps/v1"
+	authenticationv1 "k8s.io/api/authentication/v1"
 	corev1 "k8s.io/api/core/v1"
+	rbacv1 "k8s.io/api/rbac/v1"
 	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
+	"k8s.io/apimachinery/pkg/api/meta"
 	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"
@@ -22,6 +25,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	tmccluster "github.com/tmc-sdk/tmc/cluster"
+	"github.com/tmc-sdk/tmc/cluster/access"
 	"github.com/tmc-sdk/tmc/cluster/operations"
 	"github.com/tmc-sdk/tmc/cluster/v1alpha1"
 	tmcenvtest "github.com/tmc-sdk/tmc/envtest"
@@ -201,6 +205,11 @@ func TestPhysicalClustersOnRealServers(t *testing.T) {
 	until("there is another connection", func() bool { c, err := f.Connection("a"); return err == nil && c != before })
 	require.True(t, state("a").Ready)
 
+	t.Log("credentials that are revoked are told of, and others make good")
+	revoke(t, p, f, a)
+	p.write(t, "a", kubeconfigOf(t, a.Config()))
+	p.awaits(t, "a", "Ready=True (Ready)")
+
 	t.Log("a kubeconfig that would run a program is refused, and the object says why")
 	p.write(t, "a", []byte(hostile))
 	p.awaits(t, "a", "Ready=False (InvalidRegistration)")
@@ -270,6 +279,36 @@ func TestPhysicalClustersOnRealServers(t *testing.T) {
 	require.Equal(t, "b", <-left)
 	<-conn.Done()
 	stop()
+}
+
+// revoke has a cluster be reached with the token of a service account, which is
+// then deleted.
+func revoke(t *testing.T, p *provider, f *tmccluster.Fleet, c *tmcenvtest.Cluster) {
+	t.Helper()
+	down, err := c.Client()
+	require.NoError(t, err)
+	account := &corev1.ServiceAccount{ObjectMeta: metav1.ObjectMeta{Namespace: "default", Name: "fleet"}}
+	require.NoError(t, down.Create(t.Context(), account))
+	role := access.ClusterRole("fleet", access.FleetRules())
+	require.NoError(t, down.Create(t.Context(), role))
+	require.NoError(t, down.Create(t.Context(), &rbacv1.ClusterRoleBinding{
+		ObjectMeta: metav1.ObjectMeta{Name: "fleet"},
+		RoleRef:    rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "ClusterRole", Name: "fleet"},
+		Subjects:   []rbacv1.Subject{{Kind: "ServiceAccount", Namespace: "default", Name: "fleet"}},
+	}))
+	token := &authenticationv1.TokenRequest{Spec: authenticationv1.TokenRequestSpec{ExpirationSeconds: new(int64(3600))}}
+	require.NoError(t, down.SubResource("token").Create(t.Context(), account, token))
+	p.write(t, c.Name(), kubeconfigOf(t, &rest.Config{
+		Host: c.Config().Host, BearerToken: token.Status.Token, TLSClientConfig: rest.TLSClientConfig{CAData: c.Config().CAData},
+	}))
+	// Least privilege is enough: it is reached in the name of the account, and ready.
+	require.Eventually(t, func() bool {
+		conn, err := f.Connection(c.Name())
+		return err == nil && conn.Config.BearerToken == token.Status.Token &&
+			meta.IsStatusConditionTrue(p.cluster(t, c.Name()).Status.Conditions, v1alpha1.ConditionReady)
+	}, 30*time.Second, 50*time.Millisecond)
+	require.NoError(t, down.Delete(t.Context(), account))
+	p.awaits(t, c.Name(), "Ready=False (Unauthorized)", "Schedulable=False (NotReady)")
 }
 
 // remove a cluster on which there is a copy.

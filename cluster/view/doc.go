@@ -35,6 +35,7 @@
 // # Considerations
 //
 // A workspace that disengaged is unknown, not gone: its objects stay in the
-// view, and its summary says since when it is stale. A tenant learns of another
+// view, and its summary says since when it is stale; Forget drops a workspace
+// that is known to be deleted. A tenant learns of another
 // tenant's existence as little as of its objects: both are forbidden.
 package view

@@ -59,14 +59,14 @@ func (*Feed) Start(ctx context.Context) error {
 
 // Engage implements multicluster.Aware.
 func (f *Feed) Engage(ctx context.Context, name multicluster.ClusterName, cl crcluster.Cluster) error {
-	f.view.seen(string(name))
+	round := f.view.seen(string(name))
 	if err := f.watcher.Engage(ctx, name, cl); err != nil {
 		return err
 	}
 	go func() {
 		f.sweep(ctx, name)
 		<-ctx.Done()
-		f.view.unseen(string(name), time.Now())
+		f.view.unseen(string(name), round, time.Now())
 	}()
 	return nil
 }

@@ -128,20 +128,25 @@ func (v *View) dropLocked(t *tenant, k key) {
 	}
 }
 
-// seen notes that a tenant can be seen, from now on.
-func (v *View) seen(name string) {
+// seen notes that a tenant can be seen, from now on. It returns the number of
+// the engagement.
+func (v *View) seen(name string) (round int) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	t := v.tenantLocked(name)
 	t.stale = time.Time{}
 	t.round++
+	return t.round
 }
 
-// unseen notes that a tenant can no longer be seen.
-func (v *View) unseen(name string, now time.Time) {
+// unseen notes that a tenant can no longer be seen, unless it was engaged again
+// meanwhile.
+func (v *View) unseen(name string, round int, now time.Time) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	v.tenantLocked(name).stale = now
+	if t := v.tenants[name]; t != nil && t.round == round {
+		t.stale = now
+	}
 }
 
 // leftovers are the objects of a tenant that were not told of since it was
