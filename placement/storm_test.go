@@ -67,7 +67,6 @@ func newStorm(placements, clusters, lost int) *storm {
 	return s
 }
 
-
 // affected are the Placements on lost clusters.
 func (s *storm) affected() []int {
 	var list []int
