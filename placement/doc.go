@@ -20,14 +20,18 @@
 // status of the Placement. Scorers rate the rest, 0 to 100; the mean by weight
 // is the score. Of the clusters that fit, a choice is made that satisfies the
 // count and every hard spread and keeps as many current targets as can be, and
-// among those the one with the greatest sum of scores. Over one level of spread
-// the choice is exact (a table over groups); over several it is by branch and
-// bound, exact within 200,000 steps. Replicas are divided over the choice;
-// Divide then divides those of each object in proportion.
+// among those the one with the greatest sum of scores. That choice is exact where
+// each level of spread lies within the one above (zones in regions); over levels
+// that cross it is searched, exact within 200,000 steps. Replicas are divided
+// over the choice; Divide then divides those of each object in proportion.
+//
+// Around a decision: Reservations count what was decided and not yet seen,
+// Preempt says who would have to leave, WhatIf plans over a fleet that has
+// changed, Record and Replay take a decision elsewhere.
 //
 // # Considerations
 //
 // A decision changes only when it must: a better cluster is no reason to move
-// work. Where a Placement covers several workloads, capacity is reckoned with
-// the largest requests of any of them for all replicas.
+// work. Several workloads of a Placement are fitted as one set: each cluster
+// gets its share of each of them.
 package placement

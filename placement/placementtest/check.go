@@ -15,33 +15,33 @@ import (
 )
 
 // TestFilter fails the test if the filter is not what the engine takes it for.
-func TestFilter(t testing.TB, f placement.Filter, opts ...Option) {
-	t.Helper()
+func TestFilter(tb testing.TB, f placement.Filter, opts ...Option) {
+	tb.Helper()
 	if err := CheckFilter(f, opts...); err != nil {
-		t.Error(err)
+		tb.Error(err)
 	}
 }
 
 // TestScorer fails the test if the scorer is not what the engine takes it for.
-func TestScorer(t testing.TB, s placement.Scorer, opts ...Option) {
-	t.Helper()
+func TestScorer(tb testing.TB, s placement.Scorer, opts ...Option) {
+	tb.Helper()
 	if err := CheckScorer(s, opts...); err != nil {
-		t.Error(err)
+		tb.Error(err)
 	}
 }
 
 // CheckFilter returns what is wrong with a filter; nil if nothing is.
 func CheckFilter(f placement.Filter, opts ...Option) error {
-	if f == nil || f.Name() == "" || f.Name() != f.Name() {
-		return errors.New("the filter is nil, or its name is empty or changes")
+	if f == nil || f.Name() == "" {
+		return errors.New("the filter is nil, or its name is empty")
 	}
 	return newSuite(opts).run("filter "+f.Name(), &filtering{f})
 }
 
 // CheckScorer returns what is wrong with a scorer; nil if nothing is.
 func CheckScorer(s placement.Scorer, opts ...Option) error {
-	if s == nil || s.Name() == "" || s.Name() != s.Name() {
-		return errors.New("the scorer is nil, or its name is empty or changes")
+	if s == nil || s.Name() == "" {
+		return errors.New("the scorer is nil, or its name is empty")
 	}
 	return newSuite(opts).run("scorer "+s.Name(), &scoring{s})
 }
