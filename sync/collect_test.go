@@ -50,7 +50,7 @@ func TestCollectorJudges(t *testing.T) {
 	}
 	set := func(names string) map[multicluster.ClusterName]bool {
 		s := map[multicluster.ClusterName]bool{}
-		for _, n := range strings.Fields(names) {
+		for n := range strings.FieldsSeq(names) {
 			s[multicluster.ClusterName(n)] = true
 		}
 		return s

@@ -58,7 +58,7 @@ func (l *lane) contest(ctx context.Context, key Key, todo intent, repairs int) *
 	live := &unstructured.Unstructured{}
 	live.SetGroupVersionKind(key.Kind)
 	if err := l.live.Get(ctx, client.ObjectKeyFromObject(todo.copied), live); err != nil {
-		return nil // the write meets the same error, and tells of it
+		return nil //nolint:nilerr // the write meets the same error, and tells of it
 	}
 	found := differencesOf(todo.rendered, live)
 	if len(found) == 0 {

@@ -27,7 +27,11 @@ func (l *Loop) handle(e workspaces.Event) {
 		}
 		return
 	}
-	l.enqueue(Key{Kind: kind, Workspace: e.Cluster, Namespace: obj.GetNamespace(), Name: obj.GetName()}, e.Initial)
+	key := Key{Kind: kind, Workspace: e.Cluster, Namespace: obj.GetNamespace(), Name: obj.GetName()}
+	if l.shownChanged(key, obj) {
+		return
+	}
+	l.enqueue(key, e.Initial)
 	if !l.isRelated(kind) {
 		l.enqueueMentioned(e)
 	}

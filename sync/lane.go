@@ -54,6 +54,7 @@ type lane struct {
 type errand struct {
 	key  Key
 	tidy bool
+	born bool // an object of the cluster, to be shown upstream
 }
 
 // outcome is what came of the last errand for an original.
@@ -118,6 +119,9 @@ func (l *lane) start(ctx context.Context) {
 			l.logger.Error(err, "Cache stopped")
 		}
 	})
+	if l.born != nil {
+		l.followBorn(ctx)
+	}
 	for range l.loop.opts.lanes {
 		world.spawn(func() { l.work(ctx) })
 	}
@@ -304,9 +308,12 @@ func (l *lane) work(ctx context.Context) {
 
 func (l *lane) run(ctx context.Context, e errand) {
 	var again bool
-	if e.tidy {
+	switch {
+	case e.born:
+		again = l.showUpstream(ctx, e.key)
+	case e.tidy:
 		again = l.tidy(ctx, e.key.namespace())
-	} else {
+	default:
 		again = l.carryOut(ctx, e.key)
 	}
 	if ctx.Err() != nil {

@@ -34,6 +34,7 @@ type options struct {
 	collectAfter time.Duration
 
 	progressWithin time.Duration
+	upsync         []schema.GroupVersionKind
 	strategies     map[schema.GroupKind]Strategy
 	observeOnly    bool
 }

@@ -54,6 +54,9 @@ func (a *assignment) clusters() []string {
 // decision was made and recorded by the placement controller. errUnknown means
 // that there is none to act on yet.
 func (l *Loop) place(ctx context.Context, key Key, original *unstructured.Unstructured) (*assignment, error) {
+	if isShown(original) {
+		return nil, errUnknown // it came up from a cluster, and never goes down
+	}
 	if l.isRelated(key.Kind) {
 		return l.placeRelated(ctx, key)
 	}

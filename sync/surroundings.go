@@ -69,6 +69,7 @@ type originals interface {
 type wires struct {
 	live      client.Client // never from a cache
 	cached    cache.Cache   // only what bears our marks
+	born      cache.Cache   // what is to be shown upstream; nil where nothing is
 	discovery discovery.ServerResourcesInterface
 	pressure  *pressure // nil bounds nothing
 }
@@ -122,6 +123,18 @@ func connect(l *Loop, conn *tmccluster.Connection) (*wires, error) {
 		Mapper:                       mapper,
 		DefaultLabelSelector:         transform.SelectorFor(l.installation),
 		DefaultTransform:             l.strip,
+		DefaultUnsafeDisableDeepCopy: new(true),
+		ReaderFailOnMissingInformer:  true,
+	}); err != nil {
+		return nil, fmt.Errorf("build cache of cluster %s: %w", conn.Name, err)
+	}
+	if len(l.opts.upsync) == 0 {
+		return w, nil
+	}
+	if w.born, err = cache.New(cfg, cache.Options{
+		Mapper:                       mapper,
+		DefaultLabelSelector:         l.upsyncSelector(),
+		DefaultTransform:             cache.TransformStripManagedFields(),
 		DefaultUnsafeDisableDeepCopy: new(true),
 		ReaderFailOnMissingInformer:  true,
 	}); err != nil {

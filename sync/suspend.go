@@ -9,7 +9,7 @@ import (
 	"github.com/tmc-sdk/tmc/placement/v1alpha1"
 )
 
-// MarkSuspend, as an annotation of a Placement or a label of a
+// MarkSuspend as an annotation of a Placement or a label of a
 // PhysicalCluster, stops all writes to clusters for what the Placement covers,
 // or to that cluster: copies are neither made nor changed nor deleted, and what
 // waits is told in the condition Synced, reason Suspended. Statuses still come
