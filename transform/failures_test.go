@@ -82,9 +82,12 @@ func TestFailureNamesOverTheLimit(t *testing.T) {
 	long := strings.Repeat("n", 63)
 	places := map[string]bool{}
 	for _, o := range []transform.Origin{
-		{LogicalCluster: "2x9a", Namespace: long, Name: strings.Repeat("d", 253)}, {LogicalCluster: "2x9b", Namespace: long, Name: strings.Repeat("d", 253)},
-		{LogicalCluster: "2x9a", Namespace: long[1:] + "x", Name: strings.Repeat("d", 253)}, {LogicalCluster: "2x9a", Namespace: long[2:] + ".-"[1:], Name: "x"},
-		{LogicalCluster: "2x9a", Name: strings.Repeat("c", 253)}, {LogicalCluster: "2x9a", Name: strings.Repeat("c", 252) + "d"},
+		{LogicalCluster: "2x9a", Namespace: long, Name: strings.Repeat("d", 253)},
+		{LogicalCluster: "2x9b", Namespace: long, Name: strings.Repeat("d", 253)},
+		{LogicalCluster: "2x9a", Namespace: long[1:] + "x", Name: strings.Repeat("d", 253)},
+		{LogicalCluster: "2x9a", Namespace: long[2:] + ".-"[1:], Name: "x"},
+		{LogicalCluster: "2x9a", Name: strings.Repeat("c", 253)},
+		{LogicalCluster: "2x9a", Name: strings.Repeat("c", 252) + "d"},
 	} {
 		namespace, name := p.Locate(appsv1.SchemeGroupVersion.WithKind("Deployment"), o)
 		if namespace != "" {
