@@ -146,6 +146,7 @@ func TestFleetBecomesReady(t *testing.T) {
 		want := &State{
 			Name: "a", UID: "uid-a", Ready: true, Reachable: true, Version: "v1.36.3",
 			Nodes: 1, Allocatable: Resources{MilliCPU: 4000, Pods: 110}, CapacityKnown: true, APIs: got.APIs,
+			FreeSlots:  []Resources{{MilliCPU: 4000, Pods: 110}},
 			Properties: map[string]Property{PropertyVersion: {Text: "v1.36.3", ObservedAt: got.Properties[PropertyVersion].ObservedAt}},
 		}
 		if diff := cmp.Diff(want, got, cmp.AllowUnexported(APISet{})); diff != "" {

@@ -24,6 +24,23 @@ func (f *Fleet) Headroom(name string, requests Resources) (pods int64, ok bool) 
 	return u.headroom(&requests)
 }
 
+// FleetHeadroom says how many more pods with the given requests have room on
+// the clusters that take new work, in all. unknown counts those of them whose
+// capacity is not known, which are not in the sum.
+func (f *Fleet) FleetHeadroom(requests Resources) (pods int64, unknown int) {
+	for st := range f.Snapshot().All() {
+		if !st.Ready || st.Unschedulable {
+			continue
+		}
+		n, ok := f.Headroom(st.Name, requests)
+		if !ok {
+			unknown++
+		}
+		pods += n
+	}
+	return pods, unknown
+}
+
 func (u *usage) headroom(requests *Resources) (pods int64, ok bool) {
 	u.mu.Lock()
 	defer u.mu.Unlock()

@@ -52,3 +52,22 @@ func TestHeadroom(t *testing.T) {
 		})
 	}
 }
+
+func TestHeadroomOfTheFleet(t *testing.T) {
+	f := standing(t, 4, 2)
+	f.mu.Lock()
+	cordoned := f.members["cluster-0001"]
+	cordoned.reg.Unschedulable = true
+	f.publishLocked(cordoned, false, false)
+	unknown := f.members["cluster-0002"]
+	unknown.usage = newUsage()
+	f.publishLocked(unknown, false, false)
+	f.mu.Unlock()
+	request := Resources{MilliCPU: 32_000, Pods: 1}
+	one, ok := f.Headroom("cluster-0000", request)
+	require.True(t, ok)
+	require.Positive(t, one)
+	pods, missing := f.FleetHeadroom(request)
+	require.Equal(t, 2*one, pods, "neither the cordoned cluster counts, nor the unknown one")
+	require.Equal(t, 1, missing)
+}

@@ -134,6 +134,8 @@ func (m *member) assemble(now time.Time, grace time.Duration) *State {
 		Allocatable:      c.allocatable,
 		Allocated:        c.allocated,
 		CapacityKnown:    c.known,
+		FreeSlots:        c.slots,
+		MoreSlots:        c.moreSlots,
 		APIs:             m.facts.apis,
 	}
 	if st.UID == "" {
@@ -158,6 +160,7 @@ func sameState(a, b *State) bool {
 		a.Reason == b.Reason && a.Message == b.Message &&
 		a.Version == b.Version && a.Nodes == b.Nodes && a.CapacityKnown == b.CapacityKnown && a.APIs == b.APIs &&
 		equalResources(&a.Allocatable, &b.Allocatable) && equalResources(&a.Allocated, &b.Allocated) &&
+		a.MoreSlots == b.MoreSlots && slices.EqualFunc(a.FreeSlots, b.FreeSlots, func(x, y Resources) bool { return equalResources(&x, &y) }) &&
 		maps.Equal(a.Labels, b.Labels) && maps.Equal(a.Properties, b.Properties) &&
 		slices.EqualFunc(a.Taints, b.Taints, sameTaint) && slices.Equal(a.Concerns, b.Concerns)
 }

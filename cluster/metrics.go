@@ -81,12 +81,33 @@ var (
 	silentDesc   = prometheus.NewDesc("tmc_cluster_unreachable_seconds", "Time since a physical cluster ceased to answer.", []string{"cluster"}, nil)
 )
 
+// capacityMetrics are the amounts of a cluster that are exported. Package
+// planning reads them back as history.
+var capacityMetrics = []struct {
+	desc *prometheus.Desc
+	of   func(*State) float64
+}{
+	{capacityDesc("allocatable_cpu_cores", "CPU that the nodes of a physical cluster offer."), func(s *State) float64 { return float64(s.Allocatable.MilliCPU) / 1000 }},
+	{capacityDesc("allocated_cpu_cores", "CPU that the pods of a physical cluster request."), func(s *State) float64 { return float64(s.Allocated.MilliCPU) / 1000 }},
+	{capacityDesc("allocatable_memory_bytes", "Memory that the nodes of a physical cluster offer."), func(s *State) float64 { return float64(s.Allocatable.Memory) }},
+	{capacityDesc("allocated_memory_bytes", "Memory that the pods of a physical cluster request."), func(s *State) float64 { return float64(s.Allocated.Memory) }},
+	{capacityDesc("allocatable_pods", "Pods that the nodes of a physical cluster have places for."), func(s *State) float64 { return float64(s.Allocatable.Pods) }},
+	{capacityDesc("allocated_pods", "Pods on the nodes of a physical cluster."), func(s *State) float64 { return float64(s.Allocated.Pods) }},
+}
+
+func capacityDesc(name, help string) *prometheus.Desc {
+	return prometheus.NewDesc("tmc_cluster_"+name, help, []string{"cluster"}, nil)
+}
+
 var _ prometheus.Collector = fleetCollector{}
 
 // Describe implements prometheus.Collector.
 func (fleetCollector) Describe(ch chan<- *prometheus.Desc) {
 	ch <- clustersDesc
 	ch <- silentDesc
+	for _, m := range capacityMetrics {
+		ch <- m.desc
+	}
 }
 
 // Collect implements prometheus.Collector.
@@ -100,6 +121,11 @@ func (c fleetCollector) Collect(ch chan<- prometheus.Metric) {
 			notReady++
 		default:
 			unreachable++
+		}
+		if st.CapacityKnown && st.Reachable {
+			for _, m := range capacityMetrics {
+				ch <- prometheus.MustNewConstMetric(m.desc, prometheus.GaugeValue, m.of(st), st.Name)
+			}
 		}
 		if !st.UnreachableSince.IsZero() {
 			ch <- prometheus.MustNewConstMetric(silentDesc, prometheus.GaugeValue, time.Since(st.UnreachableSince).Seconds(), st.Name)

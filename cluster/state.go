@@ -58,6 +58,11 @@ type State struct {
 	// CapacityKnown says that Allocatable and Allocated have been read. Where
 	// they have not, capacity rules do not refuse the cluster.
 	CapacityKnown bool
+	// FreeSlots are what is free on single nodes, without those that have no
+	// more of anything than another: Fits asks them. MoreSlots says that there
+	// are too many to keep; then there are none here.
+	FreeSlots []Resources
+	MoreSlots bool
 
 	// APIs that the cluster serves, among those the fleet looks for. Nil:
 	// not known, and then API rules do not refuse the cluster.

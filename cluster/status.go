@@ -188,5 +188,6 @@ func onlyAmounts(a, b *State) bool {
 	}
 	same := *b
 	same.Allocatable, same.Allocated = a.Allocatable, a.Allocated
+	same.FreeSlots, same.MoreSlots = a.FreeSlots, a.MoreSlots
 	return a != b && sameState(a, &same)
 }

@@ -34,6 +34,10 @@ type usage struct {
 	// comes or goes.
 	kinds  map[nodeKind]*nodesOfKind
 	sorted []nodeKind
+
+	// slots are what is free on single nodes, as of when they were fresh.
+	slots                 []Resources
+	moreSlots, slotsFresh bool
 }
 
 // podKey is the UID of a pod.
@@ -92,6 +96,7 @@ func (u *usage) setNode(n *nodeItem) {
 }
 
 func (u *usage) setNodeLocked(n *nodeItem) {
+	u.slotsFresh = false
 	use := u.nodeLocked(n.Name)
 	u.forgetNodeLocked(use)
 	use.allocatable, use.exists, use.ready, use.counted = n.allocatable, true, n.ready, n.ready && !n.unschedulable
@@ -160,6 +165,7 @@ func (u *usage) removeNode(name string) {
 }
 
 func (u *usage) removeNodeLocked(name string) {
+	u.slotsFresh = false
 	use, ok := u.nodes[name]
 	if !ok {
 		return
@@ -198,6 +204,7 @@ func (u *usage) setPodLocked(p *podItem) {
 		return
 	}
 	u.removePodLocked(k)
+	u.slotsFresh = false
 	s := u.shapeLocked(p.requests)
 	u.pods[k] = podUse{node: node, shape: s}
 	node.pods++
@@ -218,6 +225,7 @@ func (u *usage) removePodLocked(k podKey) {
 	if !ok {
 		return
 	}
+	u.slotsFresh = false
 	delete(u.pods, k)
 	p.node.pods--
 	add(&p.node.allocated, &p.shape.requests, -1)
@@ -284,6 +292,8 @@ type capacity struct {
 	// existing nodes, and those of them that are ready, cordoned or not.
 	existing, ready int32
 	kinds           []nodeKind
+	slots           []Resources
+	moreSlots       bool
 	// known says that nodes and pods have been read, nodesRead that nodes have.
 	known, nodesRead bool
 }
@@ -294,7 +304,10 @@ func (c *capacity) noneReady() bool { return c.nodesRead && c.existing > 0 && c.
 func (u *usage) capacity() capacity {
 	u.mu.Lock()
 	defer u.mu.Unlock()
+	slots, more := u.freeSlotsLocked()
 	return capacity{
+		slots:       slots,
+		moreSlots:   more,
 		allocatable: settled(u.allocatable),
 		allocated:   settled(u.allocated),
 		nodes:       u.counted,

@@ -1,8 +1,11 @@
-package workspaces
+package workspaces_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"sync"
 	"testing"
@@ -10,6 +13,9 @@ import (
 
 	"github.com/go-logr/logr"
 	"github.com/stretchr/testify/require"
+	authenticationv1 "k8s.io/api/authentication/v1"
+	corev1 "k8s.io/api/core/v1"
+	rbacv1 "k8s.io/api/rbac/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
@@ -21,6 +27,8 @@ import (
 	apisv1alpha1 "github.com/kcp-dev/sdk/apis/apis/v1alpha1"
 	apisv1alpha2 "github.com/kcp-dev/sdk/apis/apis/v1alpha2"
 
+	"github.com/tmc-sdk/tmc/cluster/view"
+	"github.com/tmc-sdk/tmc/cluster/workspaces"
 	tmcenvtest "github.com/tmc-sdk/tmc/envtest"
 )
 
@@ -37,8 +45,10 @@ type tenancy struct {
 	kcp      *tmcenvtest.KCP
 	platform tmcenvtest.Workspace
 	tenants  []tmcenvtest.Workspace
-	provider *Provider
-	watcher  *Watcher
+	provider *workspaces.Provider
+	watcher  *workspaces.Watcher
+	view     *view.View
+	feed     *view.Feed
 
 	mu      sync.Mutex
 	engaged map[multicluster.ClusterName][]context.Context
@@ -47,15 +57,16 @@ type tenancy struct {
 
 var _ multicluster.Aware = (*tenancy)(nil)
 
-// Engage notes the workspace, and hands it to the watcher.
+// Engage notes the workspace, and hands it to the watcher and to the feed of a
+// view.
 func (w *tenancy) Engage(ctx context.Context, name multicluster.ClusterName, cl crcluster.Cluster) error {
 	w.mu.Lock()
 	w.engaged[name] = append(w.engaged[name], ctx)
 	w.mu.Unlock()
-	return w.watcher.Engage(ctx, name, cl)
+	return errors.Join(w.watcher.Engage(ctx, name, cl), w.feed.Engage(ctx, name, cl))
 }
 
-func (w *tenancy) note(e Event) {
+func (w *tenancy) note(e workspaces.Event) {
 	what := "changed"
 	switch {
 	case e.New == nil:
@@ -137,9 +148,12 @@ func newTenancy(t *testing.T) *tenancy {
 	tree, err := w.kcp.CreateTree(t.Context(), "platform", "tenant-0", "tenant-1")
 	require.NoError(t, err)
 	w.platform, w.tenants = tree[0], tree[1:]
-	w.provider, err = NewProvider(w.kcp.Config(w.platform.Path), "ours", Options{Retry: 200 * time.Millisecond})
+	w.provider, err = workspaces.NewProvider(w.kcp.Config(w.platform.Path), "ours", workspaces.Options{Retry: 200 * time.Millisecond})
 	require.NoError(t, err)
-	w.watcher = NewWatcher(w.provider, []schema.GroupVersionKind{widgets}, w.note)
+	w.watcher = workspaces.NewWatcher(w.provider, []schema.GroupVersionKind{widgets}, w.note)
+	w.view = view.New()
+	w.feed, err = view.NewFeed(w.view, w.provider, nil, widgets)
+	require.NoError(t, err)
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan error, 1)
 	go func() { done <- w.provider.Start(ctx, w) }()
@@ -150,14 +164,45 @@ func newTenancy(t *testing.T) *tenancy {
 	return w
 }
 
-// feeds returns the handlers of the watcher, and the workspaces that use them.
-func (w *tenancy) feeds() (handlers, users int) {
-	w.watcher.mu.Lock()
-	defer w.watcher.mu.Unlock()
-	for _, f := range w.watcher.feeds {
-		users += f.users
+// counts says whether the view has so many objects of a workspace.
+func (w *tenancy) counts(i, objects int, stale bool) bool {
+	t, ok := w.view.Tenant(string(w.name(i)))
+	return ok && t.Objects == objects && (t.StaleSince != nil) == stale
+}
+
+func (w *tenancy) stale(i int) bool {
+	t, ok := w.view.Tenant(string(w.name(i)))
+	return ok && t.StaleSince != nil
+}
+
+// seenByAMember asks for the view over HTTP with the token of a service account
+// of the first workspace.
+func (w *tenancy) seenByAMember() {
+	w.t.Helper()
+	ctx, t := w.t.Context(), w.t
+	c := w.client(w.tenants[0])
+	account := &corev1.ServiceAccount{ObjectMeta: metav1.ObjectMeta{Namespace: "default", Name: "member"}}
+	require.NoError(t, c.Create(ctx, account))
+	token := &authenticationv1.TokenRequest{Spec: authenticationv1.TokenRequestSpec{ExpirationSeconds: new(int64(3600))}}
+	require.NoError(t, c.SubResource("token").Create(ctx, account, token))
+	handler := view.NewHandler(w.view, view.Delegated(w.kcp.Config(w.platform.Path), w.platform.Path.String()))
+	ask := func(path string) int {
+		req := httptest.NewRequestWithContext(ctx, http.MethodGet, path, nil)
+		req.Header.Set("Authorization", "Bearer "+token.Status.Token)
+		response := httptest.NewRecorder()
+		handler.ServeHTTP(response, req)
+		return response.Code
 	}
-	return len(w.watcher.feeds), users
+	require.Equal(t, http.StatusForbidden, ask("/tenants/"+string(w.name(0))), "it may not list placements there")
+	require.NoError(t, w.kcp.Grant(ctx, w.tenants[0].Path, rbacv1.Subject{Kind: "ServiceAccount", Namespace: "default", Name: "member"},
+		rbacv1.PolicyRule{APIGroups: []string{"placement.tmc-sdk.dev"}, Resources: []string{"placements"}, Verbs: []string{"list"}}))
+	w.until("a member sees its workspace", func() bool {
+		// One that remembers nothing.
+		handler = view.NewHandler(w.view, view.Delegated(w.kcp.Config(w.platform.Path), w.platform.Path.String()))
+		return ask("/tenants/"+string(w.name(0))) == http.StatusOK
+	})
+	require.NotEqual(t, http.StatusOK, ask("/tenants/"+string(w.name(1))), "and no other")
+	require.NotEqual(t, http.StatusOK, ask("/fleet"), "nor everything")
 }
 
 func TestWorkspacesComeAndGo(t *testing.T) {
@@ -184,7 +229,7 @@ func TestWorkspacesComeAndGo(t *testing.T) {
 	w.until("the other workspace is engaged", func() bool { return w.watcher.Synced(w.name(1), widgets) })
 	w.create(1, "other")
 	w.until("its object is told of, under its name", func() bool { return w.saw("added", 1, "other") })
-	handlers, users := w.feeds()
+	handlers, users := w.watcher.Handlers()
 	require.Equal(t, []int{1, 2}, []int{handlers, users})
 	require.False(t, w.saw("added", 0, "other"))
 	list, err := w.watcher.List(ctx, w.name(1), widgets, "")
@@ -193,21 +238,32 @@ func TestWorkspacesComeAndGo(t *testing.T) {
 	_, err = w.watcher.Get(ctx, w.name(0), widgets, client.ObjectKey{Namespace: "default", Name: "other"})
 	require.True(t, client.IgnoreNotFound(err) == nil && err != nil, "got %v", err)
 
+	t.Log("a view counts what each has")
+	w.until("all is counted", func() bool { return w.counts(0, 1, false) && w.counts(1, 1, false) && w.view.Fleet().Objects == 2 })
+	w.seenByAMember()
+
 	t.Log("a workspace that unbinds is disengaged, and unknown")
 	require.NoError(t, w.client(w.tenants[1]).Delete(ctx, &apisv1alpha2.APIBinding{ObjectMeta: metav1.ObjectMeta{Name: "widgets"}}))
 	w.until("it is disengaged", func() bool {
 		_, err := w.provider.Get(ctx, w.name(1))
-		_, users := w.feeds()
+		_, users := w.watcher.Handlers()
 		return err != nil && users == 1
 	})
 	require.Error(t, w.first(1), "its context ends")
 	_, err = w.watcher.Get(ctx, w.name(1), widgets, client.ObjectKey{Namespace: "default", Name: "other"})
-	require.ErrorIs(t, err, ErrNotSynced)
+	require.ErrorIs(t, err, workspaces.ErrNotSynced)
 	require.NoError(t, w.first(0), "the other is not disturbed")
+
+	w.until("it is stale in the view", func() bool { return w.stale(1) })
 
 	t.Log("bound again it is engaged again")
 	w.bind(1)
 	w.until("it is engaged again", func() bool { return w.times(1) == 2 && w.watcher.Synced(w.name(1), widgets) })
+
+	// What went with the binding, or did not, is what the view shows again.
+	left, err := w.watcher.List(ctx, w.name(1), widgets, "")
+	require.NoError(t, err)
+	w.until("the view is true again", func() bool { return w.counts(1, len(left), false) })
 
 	t.Log("watches go on when kcp is back")
 	require.NoError(t, w.kcp.Restart(ctx))
@@ -220,11 +276,11 @@ func TestWorkspacesComeAndGo(t *testing.T) {
 	t.Log("an endpoint that leaves the slice takes its workspaces along")
 	require.NoError(t, w.client(w.platform).Delete(ctx, slice(w.platform)))
 	w.until("all are disengaged", func() bool {
-		handlers, _ := w.feeds()
+		handlers, _ := w.watcher.Handlers()
 		return handlers == 0 && w.first(0) != nil
 	})
 	_, err = w.watcher.List(ctx, w.name(0), widgets, "")
-	require.ErrorIs(t, err, ErrNotSynced, "not to be seen is not to be gone")
+	require.ErrorIs(t, err, workspaces.ErrNotSynced, "not to be seen is not to be gone")
 	require.False(t, w.saw("unseen", 0, "early"), "nothing is said to be gone")
 
 	t.Log("and brings them back")

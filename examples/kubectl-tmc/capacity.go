@@ -7,28 +7,37 @@ import (
 	"github.com/spf13/cobra"
 
 	tmccluster "github.com/tmc-sdk/tmc/cluster"
+	"github.com/tmc-sdk/tmc/cluster/planning"
 )
 
 func capacityCommand(s *session) *cobra.Command {
-	var selector string
+	var selector, by string
 	cmd := &cobra.Command{
-		Use: "capacity", Short: "Show what room clusters have",
+		Use: "capacity", Short: "Show what room clusters have, and what would be missing if one were lost",
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			list, err := s.physicalClusters(cmd.Context(), selector)
 			if err != nil {
 				return err
 			}
-			return s.print(capacityOf(snapshotOf(list)).result())
+			report, err := capacityOf(snapshotOf(list), by)
+			if err != nil {
+				return err
+			}
+			return s.print(report.result())
 		},
 	}
 	cmd.Flags().StringVarP(&selector, "selector", "l", "", "labels of the clusters")
+	cmd.Flags().StringVar(&by, "lose", "cluster", "what is lost at a time: cluster, zone, region, provider or a label")
 	return cmd
 }
 
 // capacityReport is what capacity collects.
 type capacityReport struct {
 	Clusters []room `json:"clusters"`
+	// Losses, the worst first.
+	By     string          `json:"by"`
+	Losses []planning.Loss `json:"losses"`
 }
 
 // room is that of one cluster.
@@ -41,8 +50,12 @@ type room struct {
 	have, left  tmccluster.Resources
 }
 
-func capacityOf(fleet *tmccluster.Snapshot) *capacityReport {
-	report := &capacityReport{Clusters: []room{}}
+func capacityOf(fleet *tmccluster.Snapshot, by string) (*capacityReport, error) {
+	losses, err := planning.Losses(fleet, by, 1)
+	if err != nil {
+		return nil, err
+	}
+	report := &capacityReport{By: by, Losses: losses, Clusters: []room{}}
 	for st := range fleet.All() {
 		r := room{Cluster: st.Name, Known: st.CapacityKnown, Nodes: st.Nodes, have: st.Allocatable, left: st.Free()}
 		if r.Known {
@@ -50,7 +63,7 @@ func capacityOf(fleet *tmccluster.Snapshot) *capacityReport {
 		}
 		report.Clusters = append(report.Clusters, r)
 	}
-	return report
+	return report, nil
 }
 
 func texts(r tmccluster.Resources) map[string]string {
@@ -76,6 +89,9 @@ func (c *capacityReport) result() *result {
 		}
 		r.rows = append(r.rows, row)
 		r.names = append(r.names, "physicalcluster/"+room.Cluster)
+	}
+	if len(c.Losses) > 0 {
+		r.notes = append(r.notes, "", "If one "+c.By+" were lost, the worst first:", planning.FormatLosses(c.Losses, 5))
 	}
 	return r
 }

@@ -20,8 +20,8 @@ import (
 	"github.com/tmc-sdk/tmc/placement/v1alpha1"
 )
 
-// manager is the field manager of what the tool changes.
-const manager = "kubectl-tmc"
+// fieldManager is the field manager of what the tool changes.
+const fieldManager = "kubectl-tmc"
 
 func cordonCommand(s *session) *cobra.Command {
 	return operation(s, "cordon", "Keep new work away from clusters; what is there stays", func(pc *clusterv1alpha1.PhysicalCluster) {
@@ -94,7 +94,7 @@ func (s *session) changeCluster(ctx context.Context, c client.Client, name strin
 	if pc.Spec.Drain == before.Spec.Drain && pc.Spec.Unschedulable == before.Spec.Unschedulable {
 		return false, nil
 	}
-	opts := []client.PatchOption{client.FieldOwner(manager)}
+	opts := []client.PatchOption{client.FieldOwner(fieldManager)}
 	if dryRun {
 		opts = append(opts, client.DryRunAll)
 	}
@@ -248,7 +248,7 @@ func (s *session) move(ctx context.Context, p *v1alpha1.Placement, clusters []st
 	if err != nil {
 		return err
 	}
-	opts := metav1.PatchOptions{FieldManager: manager}
+	opts := metav1.PatchOptions{FieldManager: fieldManager}
 	done := "moving"
 	if dryRun {
 		opts.DryRun, done = []string{metav1.DryRunAll}, "moving (dry run)"

@@ -131,6 +131,8 @@ func results(t *testing.T) map[string]*result {
 	require.NoError(t, err)
 	plan, err := engine.WhatIf(t.Context(), requestsOf([]v1alpha1.Placement{web}, []unstructured.Unstructured{*original()}, now), snapshotOf(fleet), placement.Change{Lost: []string{"eu-1"}})
 	require.NoError(t, err)
+	room, err := capacityOf(snapshotOf(fleet), "region")
+	require.NoError(t, err)
 	synced := map[string]any{"type": "Synced", "status": "False", "reason": "Conflict", "message": "eu-2: \x1b[31mnot ours"}
 	event := &audit.Event{Verb: "create", AuditID: "a1", StageTimestamp: metav1.NewMicroTime(now), ResponseStatus: &metav1.Status{Code: 201}, Annotations: map[string]string{
 		audit.AnnotationKind: "Deployment", audit.AnnotationOriginal: "default/web", audit.AnnotationWorkspace: "2abc", audit.AnnotationCluster: "eu-1", audit.AnnotationCause: "Placed",
@@ -141,7 +143,7 @@ func results(t *testing.T) map[string]*result {
 		"placements":    placementsResult([]v1alpha1.Placement{web, unplaced(placed("", "rules"))}, now),
 		"explain":       e.result(),
 		"tree":          treeOf(original(synced), []v1alpha1.Placement{web}, map[string]sighting{"eu-1": {copied: copied()}, "us-1": {copied: copied()}, "us-2": {err: os.ErrDeadlineExceeded}}).result(),
-		"capacity":      capacityOf(snapshotOf(fleet)).result(),
+		"capacity":      room.result(),
 		"what if":       planResult(plan),
 		"events":        eventsResult([]*audit.Event{event}),
 		"a whole chain": verifyResult(&audit.Report{Chains: []audit.Chain{{Writer: "a", First: 1, Starts: 1, Head: audit.Head{Writer: "a", Sequence: 9, Hash: "ab"}}}, Torn: []audit.Place{{Source: "x", Line: 3}}}, nil),

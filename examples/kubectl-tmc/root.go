@@ -30,7 +30,7 @@ func newRoot(s *session) *cobra.Command {
 	root.AddCommand(
 		clustersCommand(s), placementsCommand(s), explainCommand(s), treeCommand(s),
 		cordonCommand(s), uncordonCommand(s), drainCommand(s), moveCommand(s),
-		capacityCommand(s), whatIfCommand(s), planCommand(s), doctorCommand(s), auditCommand(s),
+		capacityCommand(s), whatIfCommand(s), planCommand(s), doctorCommand(s), auditCommand(s), backupCommand(s), restoreCommand(s),
 	)
 	return root
 }

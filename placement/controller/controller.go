@@ -151,7 +151,11 @@ func (c *Controller) build() (err error) {
 
 // kinds returns the kinds to watch.
 func (c *Controller) kinds() []schema.GroupVersionKind {
-	return slices.Concat([]schema.GroupVersionKind{placementKind, clusterPlacementKind}, c.opts.resources)
+	kinds := []schema.GroupVersionKind{placementKind, clusterPlacementKind}
+	if c.opts.decisions != nil {
+		kinds = append(kinds, decisionKind)
+	}
+	return append(kinds, c.opts.resources...)
 }
 
 // NeedLeaderElection says that one replica decides.

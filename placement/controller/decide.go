@@ -37,6 +37,9 @@ type question struct {
 	evicted map[string]eviction
 	// layers that set a field of the spec.
 	layers map[string]string
+	// scheduled are the clusters that another scheduler chose; nil if it has
+	// not decided, or nobody decides but us.
+	scheduled []string
 	// dry says that nobody is to reckon with the answer.
 	dry bool
 }
@@ -100,6 +103,13 @@ func (c *Controller) place(ctx context.Context, q *question, a *answer) error {
 		return nil
 	}
 	spec := n.spec
+	if followed := q.placement.Spec.Scheduler; followed != "" && followed != SchedulerName {
+		if q.scheduled == nil {
+			a.await(q, followed, c.poll)
+			return nil
+		}
+		spec = follow(spec, q.scheduled)
+	}
 	q.layers = n.layers
 	pen, err := c.pens.of(q.fleet, q.policies)
 	if err != nil {
@@ -195,6 +205,14 @@ func (a *answer) reject(q *question, message string, poll time.Duration) {
 	a.status.ObservedGeneration = q.placement.Generation
 	a.status.Targets = a.keep(q, a.status.Targets, poll)
 	a.refuse(q, v1alpha1.ReasonInvalid, message)
+}
+
+// await is the answer where another scheduler has not decided: the decision
+// stays.
+func (a *answer) await(q *question, scheduler string, poll time.Duration) {
+	a.status.ObservedGeneration = q.placement.Generation
+	a.status.Targets = a.keep(q, a.status.Targets, poll)
+	a.refuse(q, ReasonAwaitingScheduler, fmt.Sprintf("No PlacementDecision of scheduler %q is here for the Placement: run that scheduler, or remove spec.scheduler.", scheduler))
 }
 
 // take takes over a decision of the engine.

@@ -104,6 +104,10 @@ func (m *memory) putLocked(workspace multicluster.ClusterName, u *unstructured.U
 func (m *memory) del(workspace multicluster.ClusterName, u *unstructured.Unstructured) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	m.delLocked(workspace, u)
+}
+
+func (m *memory) delLocked(workspace multicluster.ClusterName, u *unstructured.Unstructured) {
 	at, list := place{workspace, u.GetKind(), client.ObjectKeyFromObject(u)}, place{workspace: workspace, kind: u.GetKind()}
 	old := m.objects[at]
 	delete(m.objects, at)
@@ -158,11 +162,12 @@ func (m *memory) written() (writes, perName map[string]int) {
 func (m *memory) RoundTrip(req *http.Request) (*http.Response, error) {
 	workspace := multicluster.ClusterName(req.URL.Host)
 	parts := strings.Split(strings.Trim(req.URL.Path, "/"), "/")
-	at := place{workspace: workspace, kind: "ClusterPlacement"}
+	at := place{workspace: workspace}
 	parts = parts[3:] // apis, group, version
 	if parts[0] == "namespaces" {
-		at.Namespace, at.kind, parts = parts[1], "Placement", parts[2:]
+		at.Namespace, parts = parts[1], parts[2:]
 	}
+	at.kind = map[string]string{"clusterplacements": "ClusterPlacement", "placements": "Placement", "placementdecisions": "PlacementDecision"}[parts[0]]
 	if len(parts) > 1 {
 		at.Name = parts[1]
 	}
@@ -219,6 +224,20 @@ func (m *memory) serve(method string, at place, body []byte) (any, error) {
 	if old == nil {
 		return nil, apierrors.NewNotFound(resource, at.Name)
 	}
+	next := &unstructured.Unstructured{}
+	switch method {
+	case http.MethodDelete:
+		m.writes["delete"]++
+		m.delLocked(at.workspace, old)
+		return metav1.Status{Status: metav1.StatusSuccess}, nil
+	case http.MethodPut:
+		if err := next.UnmarshalJSON(body); err != nil {
+			return nil, err
+		}
+		m.writes["update"]++
+		m.putLocked(at.workspace, next)
+		return next.Object, nil
+	}
 	before, err := old.MarshalJSON()
 	if err != nil {
 		return nil, err
@@ -227,7 +246,6 @@ func (m *memory) serve(method string, at place, body []byte) (any, error) {
 	if err != nil {
 		return nil, apierrors.NewBadRequest(err.Error())
 	}
-	next := &unstructured.Unstructured{}
 	if err := next.UnmarshalJSON(after); err != nil {
 		return nil, err
 	}

@@ -28,9 +28,11 @@ type options struct {
 	defaults   DefaultsFunc
 	layers     []Layer
 	limiter    Limiter
+	decided    []func(context.Context, Decided)
 	scores     []ScoreSource
 	scoreAge   time.Duration
 	reserve    time.Duration
+	decisions  *DecisionOptions
 	registerer prometheus.Registerer
 	now        func() time.Time
 	workers    int
@@ -97,6 +99,15 @@ func WithReservations(atMost time.Duration) Option {
 // age. Default: none.
 func WithScores(maxAge time.Duration, sources ...ScoreSource) Option {
 	return func(o *options) { o.scoreAge, o.scores = maxAge, append(o.scores, sources...) }
+}
+
+// WithPlacementDecisions exchanges decisions with other tools as
+// PlacementDecisions of sig-multicluster: ours are published beside each
+// Placement, and those of a scheduler that a Placement names in spec.scheduler
+// are followed. The export must serve their kind, as
+// cluster-inventory-api v0.1.2 has it. Default: no exchange.
+func WithPlacementDecisions(opts DecisionOptions) Option {
+	return func(o *options) { o.decisions = &opts }
 }
 
 // WithMetrics registers the metrics tmc_placement_* of the controller.

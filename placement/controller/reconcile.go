@@ -63,6 +63,9 @@ func (c *Controller) Reconcile(ctx context.Context, k Key) (reconcile.Result, er
 		retired: c.retired(ctx, k, v.placement), gainSince: c.recent.of(k).gainSince,
 	}
 	q.evicted = c.preemptions.of(k, q.now)
+	if q.scheduled, err = c.scheduledFor(ctx, k, v.placement); err != nil {
+		return reconcile.Result{RequeueAfter: retryUnknown}, nil
+	}
 	a, err := c.decide(ctx, q)
 	if err != nil {
 		return c.failed(ctx, k, v.placement, err)
@@ -77,7 +80,11 @@ func (c *Controller) Reconcile(ctx context.Context, k Key) (reconcile.Result, er
 		return reconcile.Result{RequeueAfter: time.Millisecond}, nil
 	}
 	c.mayMove(ctx, k, q, a)
-	return c.record(ctx, k, v.placement, a)
+	result, err := c.record(ctx, k, v.placement, a)
+	if err != nil || result.RequeueAfter == retryConflict {
+		return result, err
+	}
+	return result, c.publish(ctx, k, v.placement, &a.status)
 }
 
 // forget has a Placement that is gone count no longer, and wakes those who waited
@@ -173,6 +180,7 @@ func (c *Controller) record(ctx context.Context, k Key, p *v1alpha1.Placement, a
 	case err != nil:
 		return reconcile.Result{}, err
 	}
+	c.tellDecided(ctx, k, p, &a.status)
 	switch held := meta.FindStatusCondition(a.status.Conditions, ConditionMovesHeld); {
 	case refused:
 		c.tell(ctx, k, aboutPlacement(k, p), outcome.Reason, outcome.Message)

@@ -22,6 +22,8 @@ func (c *Controller) observe(e workspaces.Event) {
 	switch e.Object().GroupVersionKind() {
 	case placementKind, clusterPlacementKind:
 		c.observePlacement(e)
+	case decisionKind:
+		c.observeDecision(e.Cluster, e.Old, e.New)
 	default:
 		c.observeWorkload(e)
 	}

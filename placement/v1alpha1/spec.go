@@ -101,6 +101,16 @@ type PlacementSpec struct {
 	// would be.
 	// +optional
 	DryRun bool `json:"dryRun,omitempty"`
+
+	// scheduler that chooses the clusters. Absent: the controller of the
+	// platform. The choice of any other is read from PlacementDecisions of
+	// multicluster.x-k8s.io in the namespace of the Placement that bear its name
+	// in the label multicluster.x-k8s.io/placement-key and the scheduler in
+	// schedulerName. What the platform allows, and whether a cluster takes the
+	// work, is not the scheduler's to say.
+	// +optional
+	// +kubebuilder:validation:MaxLength=253
+	Scheduler string `json:"scheduler,omitempty"`
 }
 
 // ResourceSelector selects objects by group and kind, and by name or labels.

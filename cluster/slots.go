@@ -1,0 +1,91 @@
+package cluster
+
+import (
+	"slices"
+)
+
+// mostSlots bounds the free slots that are kept of a cluster. The nodes of a
+// cluster are mostly alike, and few have more of one thing and less of another.
+const mostSlots = 16
+
+// Fits says whether some node of the cluster has room for a pod with the given
+// requests. Where that is not known for sure it says so: a cluster should not be
+// refused for what is not known.
+func (s *State) Fits(requests Resources) bool {
+	if !s.CapacityKnown || s.MoreSlots {
+		return true
+	}
+	return slices.ContainsFunc(s.FreeSlots, func(slot Resources) bool { return covers(&slot, &requests) })
+}
+
+// covers says whether an amount is at least another, resource by resource. A pod
+// takes a pod's place, whatever else it requests.
+func covers(have, want *Resources) bool {
+	if have.MilliCPU < want.MilliCPU || have.Memory < want.Memory || have.EphemeralStorage < want.EphemeralStorage || have.Pods < max(1, want.Pods) {
+		return false
+	}
+	for name, v := range want.Extended {
+		if have.Extended[name] < v {
+			return false
+		}
+	}
+	return true
+}
+
+// freeSlotsLocked returns what is free on single nodes, without those that have
+// no more of anything than another; more says that some are left out. It costs
+// time in proportion to the nodes, once for all changes since it was last asked.
+func (u *usage) freeSlotsLocked() (slots []Resources, more bool) {
+	if u.slotsFresh {
+		return u.slots, u.moreSlots
+	}
+	for _, n := range u.nodes {
+		if !n.counted {
+			continue
+		}
+		free := n.allocatable.Sub(n.allocated)
+		if free.Pods < 1 || slices.ContainsFunc(slots, func(s Resources) bool { return dominates(&s, &free) }) {
+			continue
+		}
+		slots = slices.DeleteFunc(slots, func(s Resources) bool { return dominates(&free, &s) })
+		if len(slots) == mostSlots {
+			more = true
+			continue
+		}
+		free.Extended = settled(free).Extended
+		slots = append(slots, free)
+	}
+	if more {
+		// Which are left out depends on the order: rather none than some.
+		slots = nil
+	}
+	slices.SortFunc(slots, compareResources)
+	u.slots, u.moreSlots, u.slotsFresh = slots, more, true
+	return slots, more
+}
+
+// dominates says whether a slot has at least as much of everything.
+func dominates(a, b *Resources) bool {
+	if a.MilliCPU < b.MilliCPU || a.Memory < b.Memory || a.EphemeralStorage < b.EphemeralStorage || a.Pods < b.Pods {
+		return false
+	}
+	for name, v := range b.Extended {
+		if a.Extended[name] < v {
+			return false
+		}
+	}
+	return true
+}
+
+// compareResources orders slots, so that equal sets are equal lists.
+func compareResources(a, b Resources) int {
+	for _, d := range []int64{b.MilliCPU - a.MilliCPU, b.Memory - a.Memory, b.EphemeralStorage - a.EphemeralStorage, b.Pods - a.Pods} {
+		switch {
+		case d < 0:
+			return -1
+		case d > 0:
+			return 1
+		}
+	}
+	return 0
+}
