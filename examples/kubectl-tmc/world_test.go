@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/go-logr/logr"
 	"github.com/kcp-dev/logicalcluster/v3"
 	"github.com/stretchr/testify/require"
 	appsv1 "k8s.io/api/apps/v1"
@@ -21,6 +22,7 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/client-go/rest"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/log"
 	"sigs.k8s.io/controller-runtime/pkg/manager"
 	metricsserver "sigs.k8s.io/controller-runtime/pkg/metrics/server"
 	mcmanager "sigs.k8s.io/multicluster-runtime/pkg/manager"
@@ -55,6 +57,7 @@ type world struct {
 
 func newWorld(t *testing.T) *world {
 	t.Helper()
+	log.SetLogger(logr.Discard())
 	w := &world{t: t, clusters: map[string]*tmcenvtest.Cluster{}, dir: t.TempDir()}
 	w.binary = filepath.Join(w.dir, "kubectl-tmc")
 	built := make(chan error, 1)
@@ -218,9 +221,9 @@ func (w *world) decode(into any, args ...string) {
 // start runs a controller; stop ends it and waits.
 func (w *world) start(naming transform.Naming) (stop func()) {
 	w.t.Helper()
-	log, err := audit.Open(audit.Writer("controller-0"), audit.Directory(w.auditDir(), audit.Rotation{}))
+	recorder, err := audit.Open(audit.Writer("controller-0"), audit.Directory(w.auditDir(), audit.Rotation{}))
 	require.NoError(w.t, err)
-	mgr, err := compose(w.kcp.Config(w.platform), naming, log)
+	mgr, err := compose(w.kcp.Config(w.platform), naming, recorder)
 	require.NoError(w.t, err)
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
@@ -235,7 +238,7 @@ func (w *world) start(naming transform.Naming) (stop func()) {
 		if err := <-done; err != nil {
 			w.t.Errorf("controller: %v", err)
 		}
-		require.NoError(w.t, log.Close())
+		require.NoError(w.t, recorder.Close())
 	}
 	w.t.Cleanup(stop)
 	return stop
@@ -243,7 +246,7 @@ func (w *world) start(naming transform.Naming) (stop func()) {
 
 func (w *world) auditDir() string { return filepath.Join(w.dir, "audit") }
 
-func compose(platform *rest.Config, naming transform.Naming, log *audit.Log) (mcmanager.Manager, error) {
+func compose(platform *rest.Config, naming transform.Naming, recorder *audit.Log) (mcmanager.Manager, error) {
 	deployment, configMap := appsv1.SchemeGroupVersion.WithKind("Deployment"), corev1.SchemeGroupVersion.WithKind("ConfigMap")
 	tenants, err := workspaces.NewProvider(platform, "tmc", workspaces.Options{})
 	if err != nil {
@@ -267,12 +270,12 @@ func compose(platform *rest.Config, naming transform.Naming, log *audit.Log) (mc
 		return nil, err
 	}
 	loop, err := syncer.New(mgr, fleet, pipeline, syncer.Resources(deployment), syncer.Related(configMap),
-		syncer.WithAudit(log.Changes()), syncer.WithGate(log.Gate()))
+		syncer.WithAudit(recorder.Changes()), syncer.WithGate(recorder.Gate()))
 	if err != nil {
 		return nil, err
 	}
 	if _, err = placementcontroller.New(mgr, fleet, engine, placementcontroller.Resources(deployment), placementcontroller.WithCopies(loop),
-		placementcontroller.OnDecision(log.Decided)); err != nil {
+		placementcontroller.OnDecision(recorder.Decided)); err != nil {
 		return nil, err
 	}
 	status, err := tmccluster.NewStatusWriter(fleet, platform)

@@ -1,6 +1,7 @@
 package recovery
 
 import (
+	"maps"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -39,9 +40,7 @@ func TestMarksAreGivenToKnownOriginalsAlone(t *testing.T) {
 			for kind, set := range map[string]func(map[string]string){"labels": obj.SetLabels, "annotations": obj.SetAnnotations} {
 				all := map[string]map[string]string{"labels": obj.GetLabels(), "annotations": obj.GetAnnotations()}[kind]
 				patch, _ := metadata[kind].(map[string]string)
-				for key, value := range patch {
-					all[key] = value
-				}
+				maps.Copy(all, patch)
 				set(all)
 			}
 			got, ok := transform.ReadMarks(obj)
