@@ -1,12 +1,19 @@
 package syncer
 
 import (
+	"os"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"sigs.k8s.io/yaml"
 
+	tmccluster "github.com/tmc-sdk/tmc/cluster"
+	"github.com/tmc-sdk/tmc/placement"
 	"github.com/tmc-sdk/tmc/placement/v1alpha1"
+	"github.com/tmc-sdk/tmc/transform"
 )
 
 // The first half of scenario 20: what no object could make sense of is refused
@@ -29,6 +36,8 @@ func TestOverridesAreValidatedWhenWritten(t *testing.T) {
 		"merge":         {"a field of the spec", v1alpha1.Override{MergePatch: raw(`{"spec": {"paused": true}}`)}, ""},
 		"identity":      {"no patch renames a copy", operation("replace", "/metadata/name", `"x"`), "of metadata, labels and annotations alone"},
 		"status":        {"status comes up and never goes down", v1alpha1.Override{MergePatch: raw(`{"status": {}}`)}, "status may not be changed"},
+		"strategic":     {"lists by their keys", v1alpha1.Override{StrategicMergePatch: raw(`{"spec": {"template": {}}}`)}, ""},
+		"replace all":   {"the whole may not be replaced, by a directive either", v1alpha1.Override{StrategicMergePatch: raw(`{"$patch": "replace"}`)}, "as a whole"},
 		"no patch":      {"nothing is asked for", v1alpha1.Override{}, "exactly one"},
 		"two patches":   {"which is meant?", v1alpha1.Override{MergePatch: raw(`{}`), JSONPatch: operation("remove", "/spec/x", "").JSONPatch}, "exactly one"},
 		"no operation":  {"a slip", operation("invent", "/spec/x", ""), "spec.overrides[0]"},
@@ -45,5 +54,37 @@ func TestOverridesAreValidatedWhenWritten(t *testing.T) {
 			}
 			require.ErrorContains(t, err, tc.want, tc.reason)
 		})
+	}
+}
+
+// The Placement of docs/transform-without-go.md is one, and its overrides are
+// applied as the page says.
+func TestTheOverridesOfThePage(t *testing.T) {
+	page, err := os.ReadFile("../docs/transform-without-go.md")
+	require.NoError(t, err)
+	_, rest, found := strings.Cut(string(page), "```yaml placement\n")
+	require.True(t, found)
+	text, _, _ := strings.Cut(rest, "```")
+	p := &v1alpha1.Placement{}
+	require.NoError(t, yaml.UnmarshalStrict([]byte(text), p))
+	require.NoError(t, placement.ValidateSpec(&p.Spec))
+	require.NoError(t, (*Loop)(nil).ValidateSpec(&p.Spec))
+
+	original := &unstructured.Unstructured{}
+	require.NoError(t, yaml.Unmarshal([]byte(`{apiVersion: apps/v1, kind: Deployment, metadata: {name: web, namespace: shop},
+  spec: {template: {spec: {containers: [{name: web, image: web, env: [{name: A, value: b}]}]}}}}`), &original.Object))
+	pipeline, err := transform.NewPipeline("prod")
+	require.NoError(t, err)
+	for cluster, image := range map[string]string{"west": "mirror.example/web:2", "east": "web"} {
+		overrides, err := overridesFor(p, &tmccluster.State{Name: cluster}, original)
+		require.NoError(t, err)
+		got, err := pipeline.Render(t.Context(), &transform.Target{Cluster: cluster, Overrides: overrides}, original, transform.Origin{LogicalCluster: "1abc", Namespace: "shop", Name: "web"})
+		require.NoError(t, err)
+		spec, _ := got.Object["spec"].(map[string]any)
+		require.EqualValues(t, 2, spec["revisionHistoryLimit"])
+		containers, _ := transform.PodSpec(got)["containers"].([]any)
+		require.Equal(t, []any{map[string]any{"name": "web", "image": image, "env": []any{
+			map[string]any{"name": "MODE", "value": "quiet"}, map[string]any{"name": "A", "value": "b"},
+		}}}, containers)
 	}
 }
