@@ -42,6 +42,9 @@ func (l *lane) carryOut(ctx context.Context, key Key) (again bool) {
 	if err != nil {
 		return !errors.Is(err, errUnknown)
 	}
+	if l.loop.idle(key, original, where) {
+		return l.retire(ctx, key, original)
+	}
 	switch todo := l.loop.intend(ctx, l, key, original, where); todo.action {
 	case apply:
 		return l.apply(ctx, key, original, todo)
@@ -65,14 +68,15 @@ func (l *lane) apply(ctx context.Context, key Key, original *unstructured.Unstru
 	}
 	repairs := before.repairsWith(todo, l.loop.world.now())
 	contested := l.contest(ctx, key, todo, repairs)
+	l.begin(key)
 	applied, err := l.applyCopy(ctx, key, original, todo)
 	err = l.unlessImmutable(ctx, key, original, todo, err)
 	if ctx.Err() != nil && errors.Is(err, context.Canceled) {
 		return false
 	}
-	o := outcome{digest: todo.digest, at: l.loop.world.now(), repairs: repairs, contested: contested != nil}
-	if todo.copied != nil {
-		o.replaced = todo.copied.GetResourceVersion()
+	o := outcome{begun: true, digest: todo.digest, at: l.loop.world.now(), repairs: repairs, contested: contested != nil}
+	if todo.copied != nil && (applied == nil || applied.GetResourceVersion() != todo.copied.GetResourceVersion()) {
+		o.replaced = todo.copied.GetResourceVersion() // else no watch will tell of it
 	}
 	if shown, err := l.copyOf(ctx, key); err == nil && shown != nil {
 		o.seen = true

@@ -21,9 +21,11 @@ import (
 // of it can be lost: it saves writes, it decides nothing.
 type record struct {
 	uid types.UID
-	// held says that our finalizer was written, though the cache may not show
-	// it yet.
-	held bool
+	// held and released are the resourceVersions that were replaced when our
+	// finalizer was put on and, from an original that stays, taken off: a cache
+	// that still shows one of them shows what was before. Of any other version
+	// the cache is right, for another replica may have written since.
+	held, released string
 	// replaced is the resourceVersion that our last write replaced: a cache that
 	// still shows it shows the object before the write.
 	replaced string
@@ -75,7 +77,14 @@ func (l *Loop) waitingFor(cluster string) []Key {
 
 // held says whether an original bears our finalizer.
 func (l *Loop) held(key Key, original *unstructured.Unstructured) bool {
-	return slices.Contains(original.GetFinalizers(), l.finalizer) || l.record(key, original.GetUID()).held
+	switch r := l.record(key, original.GetUID()); original.GetResourceVersion() {
+	case "":
+	case r.held:
+		return true
+	case r.released:
+		return false
+	}
+	return slices.Contains(original.GetFinalizers(), l.finalizer)
 }
 
 // holdOn puts our finalizer on an original that is about to get its first
@@ -89,7 +98,7 @@ func (l *Loop) holdOn(ctx context.Context, key Key, original *unstructured.Unstr
 		return nil, fmt.Errorf("put finalizer: %w", err)
 	}
 	r := l.record(key, original.GetUID())
-	r.held, r.replaced = true, original.GetResourceVersion()
+	r.held, r.replaced = original.GetResourceVersion(), original.GetResourceVersion()
 	l.remember(key, r)
 	return held, nil
 }
@@ -101,6 +110,9 @@ func (l *Loop) letGo(ctx context.Context, key Key, original *unstructured.Unstru
 		return fmt.Errorf("take finalizer off: %w", err)
 	}
 	l.forget(key)
+	if original.GetDeletionTimestamp() == nil {
+		l.remember(key, record{uid: original.GetUID(), released: original.GetResourceVersion()})
+	}
 	for _, lane := range l.allLanes() {
 		lane.forget(key)
 	}
@@ -198,8 +210,8 @@ func (l *Loop) retireAll(ctx context.Context, key Key, original *unstructured.Un
 }
 
 // mayHold says whether a cluster may hold a copy of an original: its decision
-// names the cluster, or the cluster's copies show one, or nothing is known of
-// either.
+// names the cluster, or the cluster's copies show one, or one was written that
+// they do not show yet, or nothing is known of any of this.
 func (l *Loop) mayHold(ctx context.Context, lane *lane, key Key, original *unstructured.Unstructured, undecided, named bool) (bool, error) {
 	if lane == nil {
 		return undecided || named, nil
@@ -214,7 +226,7 @@ func (l *Loop) mayHold(ctx context.Context, lane *lane, key Key, original *unstr
 	case err != nil:
 		return false, err
 	}
-	return named || copied != nil, nil
+	return named || copied != nil || lane.outcome(key).begun, nil
 }
 
 // released says whether the policy lets go of what a cluster may still hold,
@@ -240,10 +252,12 @@ func (l *Loop) tellReleased(ctx context.Context, key Key, original *unstructured
 }
 
 // everNamed returns, sorted, the clusters that the original's decision names, leaving
-// ones too; nil where there is no decision to read any more.
+// ones too; nil where there is no decision to read any more. A related object
+// has none of its own, and those that mention it may have ceased to: where it
+// once went, nothing says.
 func (l *Loop) everNamed(ctx context.Context, key Key, original *unstructured.Unstructured) ([]string, error) {
 	where, err := l.place(ctx, key, original)
-	if errors.Is(err, errUnknown) {
+	if errors.Is(err, errUnknown) || err == nil && len(where.targets) == 0 && l.isRelated(key.Kind) {
 		return nil, nil
 	}
 	if err != nil {

@@ -63,6 +63,8 @@ type outcome struct {
 	refusal *RefusalError
 	// retiring says that it was a copy that could not be retired.
 	retiring bool
+	// begun says that a copy may have been written since none was last seen.
+	begun bool
 	// digest of the rendering that was applied or refused.
 	digest string
 	// fields that were ours after an apply that the server normalised; with
@@ -165,11 +167,13 @@ func (l *lane) follow(ctx context.Context, kind schema.GroupVersionKind) {
 		}
 		informer, err = l.cached.GetInformer(ctx, obj, cache.BlockUntilSynced(false))
 	}
-	if kind != namespaceKind {
-		if _, err := informer.AddEventHandler(l.handler(kind)); err != nil {
-			l.logger.Error(err, "Failed to watch copies", "kind", kind.String())
-			return
-		}
+	handler := l.handler(kind)
+	if kind == namespaceKind {
+		handler = toolscache.ResourceEventHandlerDetailedFuncs{AddFunc: l.namespaceCame}
+	}
+	if _, err := informer.AddEventHandler(handler); err != nil {
+		l.logger.Error(err, "Failed to watch copies", "kind", kind.String())
+		return
 	}
 	if !l.loop.world.await(ctx, informer.HasSynced) {
 		return
@@ -180,30 +184,32 @@ func (l *lane) follow(ctx context.Context, kind schema.GroupVersionKind) {
 
 // handler tells the loop of the original whose copy changed.
 func (l *lane) handler(kind schema.GroupVersionKind) toolscache.ResourceEventHandler {
-	tell := func(obj any) {
+	marked := func(obj any) (Key, bool) {
 		if tombstone, ok := obj.(toolscache.DeletedFinalStateUnknown); ok {
 			obj = tombstone.Obj
 		}
 		u, ok := obj.(*unstructured.Unstructured)
 		if !ok {
-			return
+			return Key{}, false
 		}
-		if marks, ok := transform.ReadMarks(u); ok {
-			l.noticed(keyOf(kind, marks.Origin))
-			l.loop.enqueue(keyOf(kind, marks.Origin), false)
+		marks, ok := transform.ReadMarks(u)
+		return keyOf(kind, marks.Origin), ok
+	}
+	tell := func(obj any, initial bool) {
+		if key, ok := marked(obj); ok {
+			l.noticed(key)
+			l.loop.enqueue(key, initial)
 		}
 	}
 	return toolscache.ResourceEventHandlerDetailedFuncs{
-		AddFunc: func(obj any, initial bool) {
-			if u, ok := obj.(*unstructured.Unstructured); ok {
-				if marks, ok := transform.ReadMarks(u); ok {
-					l.noticed(keyOf(kind, marks.Origin))
-					l.loop.enqueue(keyOf(kind, marks.Origin), initial)
-				}
+		AddFunc:    tell,
+		UpdateFunc: func(_, obj any) { tell(obj, false) },
+		DeleteFunc: func(obj any) {
+			if key, ok := marked(obj); ok {
+				l.loop.enqueue(key, false)
+				l.queueTidy(key) // whoever deleted it: it may have been the last
 			}
 		},
-		UpdateFunc: func(_, obj any) { tell(obj) },
-		DeleteFunc: tell,
 	}
 }
 
@@ -271,19 +277,44 @@ func (l *lane) record(key Key, o outcome) {
 	l.outcomes[key] = o
 }
 
-// noticed takes note that the watch told of a copy.
+// noticed takes note that the watch told of a copy: that none was left, when
+// it was last looked for, holds no more.
 func (l *lane) noticed(key Key) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if o, ok := l.outcomes[key]; ok && !o.seen {
-		o.seen = true
+	if o, ok := l.outcomes[key]; ok && (!o.seen || o.gone != "") {
+		o.seen, o.gone = true, ""
 		l.outcomes[key] = o
+	}
+}
+
+// begin takes note that a copy is about to be written: what was seen of its
+// absence holds no more.
+func (l *lane) begin(key Key) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	o := l.outcomes[key]
+	o.begun, o.gone = true, ""
+	l.outcomes[key] = o
+}
+
+// lapse forgets a refusal that nobody tries again: what is to be done is known
+// no more, or done. When it is known again, the loop sends the lane anew.
+func (l *lane) lapse(key Key) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if o, ok := l.outcomes[key]; ok && o.refusal != nil && !o.contested {
+		l.outcomes[key] = outcome{begun: o.begun}
+		l.queueTidy(key) // a namespace may have waited for the copy
 	}
 }
 
 func (l *lane) forget(key Key) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	if l.outcomes[key].refusal != nil {
+		l.queueTidy(key)
+	}
 	delete(l.outcomes, key)
 }
 
@@ -324,6 +355,9 @@ func (l *lane) run(ctx context.Context, e errand) {
 		return
 	}
 	l.queue.Forget(e)
+	if !e.tidy {
+		l.lapse(e.key)
+	}
 }
 
 func keyOf(kind schema.GroupVersionKind, o transform.Origin) Key {

@@ -76,6 +76,20 @@ func (l *lane) queueTidy(key Key) {
 	}
 }
 
+// namespaceCame looks, in a while, whether a namespace that appeared is needed:
+// one that was made by a write which came late may never be.
+func (l *lane) namespaceCame(obj any, initial bool) {
+	if u, ok := obj.(*unstructured.Unstructured); ok && !initial {
+		l.queueTidyOf(u)
+	}
+}
+
+func (l *lane) queueTidyOf(ns *unstructured.Unstructured) {
+	if marks, ok := transform.ReadMarks(ns); ok && marks.Namespace == "" {
+		l.queueTidy(Key{Workspace: multicluster.ClusterName(marks.LogicalCluster), Namespace: marks.Name})
+	}
+}
+
 // tidyAll looks at all namespaces that are ours: the last copy of one may have
 // gone while nobody was there to see to it.
 func (l *lane) tidyAll(ctx context.Context) {
@@ -85,9 +99,7 @@ func (l *lane) tidyAll(ctx context.Context) {
 		return // the lane is closing
 	}
 	for i := range list.Items {
-		if marks, ok := transform.ReadMarks(&list.Items[i]); ok && marks.Namespace == "" {
-			l.queueTidy(Key{Workspace: multicluster.ClusterName(marks.LogicalCluster), Namespace: marks.Name})
-		}
+		l.queueTidyOf(&list.Items[i])
 	}
 }
 
@@ -107,6 +119,9 @@ func (l *lane) tidy(ctx context.Context, ns namespaceKey) (again bool) {
 	}
 	if !l.loop.tends(ctx, ns.workspace) {
 		return true // another replica may be about to make a copy in it
+	}
+	if l.awaited(ns) {
+		return false // what is refused is tried again: the namespace would come and go
 	}
 	if err := l.live.Get(ctx, client.ObjectKeyFromObject(there), there); err != nil {
 		return !isGone(err)
@@ -136,6 +151,19 @@ func (l *lane) tidy(ctx context.Context, ns namespaceKey) (again bool) {
 	delete(l.furnished, name)
 	l.naming.Unlock()
 	return client.IgnoreNotFound(err) != nil
+}
+
+// awaited says whether a copy could not be made in the namespace and is tried
+// again.
+func (l *lane) awaited(ns namespaceKey) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for key, o := range l.outcomes {
+		if key.namespace() == ns && o.refusal != nil && !o.retiring {
+			return true
+		}
+	}
+	return false
 }
 
 // namespaceNeeded says whether a copy is in a namespace.

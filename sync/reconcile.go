@@ -3,6 +3,7 @@ package syncer
 import (
 	"context"
 	"errors"
+	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
@@ -23,7 +24,7 @@ func (l *Loop) Reconcile(ctx context.Context, key Key) (reconcile.Result, error)
 	original, err := l.original(ctx, key)
 	switch {
 	case errors.Is(err, errUnknown):
-		return reconcile.Result{}, nil // unknown is not gone: touch nothing
+		return l.lookAgain(ctx, key), nil // unknown is not gone: touch nothing
 	case err != nil:
 		return reconcile.Result{}, err
 	case original == nil:
@@ -59,6 +60,17 @@ func (l *Loop) Reconcile(ctx context.Context, key Key) (reconcile.Result, error)
 // a related object that is no longer mentioned.
 func (l *Loop) idle(key Key, original *unstructured.Unstructured, where *assignment) bool {
 	return l.isRelated(key.Kind) && len(where.targets) == 0 && l.held(key, original)
+}
+
+// lookAgain comes back to copies whose original can't be told of yet: when it
+// can, and it was deleted while nobody looked, no event tells of it.
+func (l *Loop) lookAgain(ctx context.Context, key Key) reconcile.Result {
+	for _, lane := range l.allLanes() {
+		if copied, err := lane.copyOf(ctx, key); err == nil && copied != nil {
+			return reconcile.Result{RequeueAfter: time.Minute}
+		}
+	}
+	return reconcile.Result{}
 }
 
 // original reads the original from the cache: nil where there is none, and

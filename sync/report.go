@@ -66,7 +66,8 @@ func (l *Loop) observe(ctx context.Context, key Key, original *unstructured.Unst
 			case refusal != nil:
 			case todo.refusal != nil:
 				refusal = todo.refusal
-			case lane.outcome(key).refusal != nil:
+			case todo.action != nothing && lane.outcome(key).refusal != nil:
+				// Where there is nothing to do, a write that failed did happen.
 				refusal = lane.outcome(key).refusal
 			case err != nil || todo.action != nothing || todo.awaited || seen.Copy == nil:
 				s.pending++

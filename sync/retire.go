@@ -67,7 +67,7 @@ func (l *lane) retire(ctx context.Context, key Key, original *unstructured.Unstr
 
 func (l *lane) retireFailed(key Key, err error) bool {
 	before := l.outcome(key)
-	l.record(key, outcome{refusal: l.classify(err), retiring: true})
+	l.record(key, outcome{refusal: l.classify(err), retiring: true, begun: before.begun})
 	if before.refusal == nil || !before.retiring {
 		l.loop.enqueue(key, false) // it is news
 	}

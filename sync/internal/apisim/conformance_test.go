@@ -423,4 +423,3 @@ func managers(t *testing.T, a api, ns string) {
 		`reporter Update status {"f:status":{"f:replicas":{}}}`,
 	}, told)
 }
-
