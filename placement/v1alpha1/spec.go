@@ -2,7 +2,6 @@ package v1alpha1
 
 import (
 	corev1 "k8s.io/api/core/v1"
-	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
@@ -343,98 +342,4 @@ type ClusterWeight struct {
 	// +kubebuilder:validation:Minimum=0
 	// +kubebuilder:validation:Maximum=1000000
 	Weight int32 `json:"weight"`
-}
-
-// Override patches copies on some clusters.
-//
-// +kubebuilder:validation:XValidation:rule="[has(self.jsonPatch), has(self.mergePatch), has(self.strategicMergePatch)].exists_one(given, given)",message="give exactly one of jsonPatch, mergePatch and strategicMergePatch"
-type Override struct {
-	// resources to patch, among those covered. Empty: all.
-	// +optional
-	// +listType=atomic
-	// +kubebuilder:validation:MaxItems=32
-	Resources []ResourceSelector `json:"resources,omitempty"`
-	// clusters on which to patch. Absent: all targets.
-	// +optional
-	Clusters *ClusterSelector `json:"clusters,omitempty"`
-	// jsonPatch is an RFC 6902 patch.
-	// +optional
-	// +listType=atomic
-	// +kubebuilder:validation:MinItems=1
-	// +kubebuilder:validation:MaxItems=64
-	JSONPatch []JSONPatchOperation `json:"jsonPatch,omitempty"`
-	// mergePatch is an RFC 7386 merge patch.
-	// +optional
-	// +kubebuilder:pruning:PreserveUnknownFields
-	// +kubebuilder:validation:Schemaless
-	// +kubebuilder:validation:Type=object
-	MergePatch *apiextensionsv1.JSON `json:"mergePatch,omitempty"`
-	// strategicMergePatch is a patch that merges lists by the keys of their
-	// elements, as kubectl does, for the kinds of Kubernetes.
-	// +optional
-	// +kubebuilder:pruning:PreserveUnknownFields
-	// +kubebuilder:validation:Schemaless
-	// +kubebuilder:validation:Type=object
-	StrategicMergePatch *apiextensionsv1.JSON `json:"strategicMergePatch,omitempty"`
-}
-
-// JSONPatchOperation is one operation of an RFC 6902 patch.
-//
-// +kubebuilder:validation:XValidation:rule="(self.op in ['move','copy']) == has(self.from)",message="move and copy take from, the others do not"
-type JSONPatchOperation struct {
-	// op is the operation.
-	// +kubebuilder:validation:Enum=add;remove;replace;move;copy;test
-	Op string `json:"op"`
-	// path is the JSON pointer to what the operation is on.
-	// +kubebuilder:validation:MaxLength=1024
-	Path string `json:"path"`
-	// from is the JSON pointer to move or copy from.
-	// +optional
-	// +kubebuilder:validation:MaxLength=1024
-	From string `json:"from,omitempty"`
-	// value to add, replace with or test against.
-	// +optional
-	Value *apiextensionsv1.JSON `json:"value,omitempty"`
-}
-
-// MoveType says in which order a move happens.
-//
-// +kubebuilder:validation:Enum=MakeBeforeBreak;BreakBeforeMake
-type MoveType string
-
-// Orders of a move.
-const (
-	// MoveMakeBeforeBreak keeps the old copy until the new ones are healthy.
-	MoveMakeBeforeBreak MoveType = "MakeBeforeBreak"
-	// MoveBreakBeforeMake retires the old copy first: for work that must
-	// never run twice.
-	MoveBreakBeforeMake MoveType = "BreakBeforeMake"
-)
-
-// MovePolicy says how work leaves a cluster.
-type MovePolicy struct {
-	// type of move. Default MakeBeforeBreak.
-	// +optional
-	Type MoveType `json:"type,omitempty"`
-	// rebalance moves work that need not move to clusters that suit it better.
-	// Absent: work moves only when it must.
-	// +optional
-	Rebalance *Rebalance `json:"rebalance,omitempty"`
-}
-
-// Rebalance says when work moves without need. It moves within the platform's
-// budget of moves, as all else does.
-type Rebalance struct {
-	// minGain is by how much the mean score of the clusters, 0 to 100, must
-	// grow. Default 5.
-	// +optional
-	// +kubebuilder:validation:Minimum=1
-	// +kubebuilder:validation:Maximum=100
-	MinGain *int32 `json:"minGain,omitempty"`
-	// minStaySeconds is the least time that work stays on a cluster before it
-	// moves for this. Default 3600.
-	// +optional
-	// +kubebuilder:validation:Minimum=60
-	// +kubebuilder:validation:Maximum=31536000
-	MinStaySeconds *int64 `json:"minStaySeconds,omitempty"`
 }
