@@ -14,7 +14,7 @@ import (
 	"github.com/tmc-sdk/tmc/placement/v1alpha1"
 )
 
-// ReasonQuotaExceeded, of the condition Placed: with this Placement the
+// ReasonQuotaExceeded is a reason of the condition Placed: with this Placement the
 // workspace would use more than it may. What it uses already stays.
 const ReasonQuotaExceeded = "QuotaExceeded"
 

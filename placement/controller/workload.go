@@ -1,6 +1,11 @@
 package controller
 
 import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
 	"github.com/tmc-sdk/tmc/placement"
@@ -15,8 +20,67 @@ func workloadOf(obj *unstructured.Unstructured) (placement.Workload, error) {
 	}
 	if pod := podSpecOf(obj.Object); pod != nil {
 		w.Requests = podRequests(pod)
+		if !divisible {
+			w.Requests = multiply(w.Requests, parallelism(obj.Object))
+		}
+		return w, nil
 	}
+	w.Templates = podTemplates("", at(obj.Object, "spec"), 1, mostNesting)
 	return w, nil
+}
+
+// parallelism is how many pods of a Job, or of one run of a CronJob, run at once.
+func parallelism(obj map[string]any) int64 {
+	for _, path := range [][]string{{"spec"}, {"spec", "jobTemplate", "spec"}} {
+		if n, ok := number(at(obj, path...)["parallelism"]); ok {
+			return int64(max(1, n))
+		}
+	}
+	return 1
+}
+
+// Bounds of the search for templates.
+const (
+	mostNesting   = 6
+	mostTemplates = 32
+)
+
+// podTemplates returns the templates of a workload of several kinds of pods,
+// wherever its API keeps them: a JobSet, a LeaderWorkerSet, a RayCluster, a
+// training job. Whatever holds a template of pods says beside it how many of them
+// there are, as replicas or parallelism, and so does what holds that.
+func podTemplates(name string, fields map[string]any, count int64, depth int) (found []placement.PodTemplate) {
+	if depth == 0 {
+		return nil
+	}
+	if depth < mostNesting { // the replicas of the workload itself are divided
+		for _, field := range []string{"replicas", "parallelism"} {
+			if n, ok := number(fields[field]); ok {
+				count = min(count*int64(n), 1<<31)
+			}
+		}
+	}
+	for _, field := range slices.Sorted(maps.Keys(fields)) {
+		below := name + "." + field
+		switch value := fields[field].(type) {
+		case map[string]any:
+			if pod := at(value, "spec"); isList(pod["containers"]) {
+				found = append(found, placement.PodTemplate{Name: strings.TrimPrefix(below, "."), Count: count, Requests: podRequests(pod)})
+				continue
+			}
+			found = append(found, podTemplates(below, value, count, depth-1)...)
+		case []any:
+			for i, item := range value {
+				if part, ok := item.(map[string]any); ok {
+					found = append(found, podTemplates(fmt.Sprintf("%s[%d]", below, i), part, count, depth-1)...)
+				}
+			}
+		}
+		if len(found) >= mostTemplates {
+			return found[:mostTemplates]
+		}
+	}
+	return found
 }
 
 // podSpecOf returns the spec of the pods that an object makes, wherever the

@@ -36,6 +36,36 @@ func TestWorkloadOf(t *testing.T) {
 			object: `{spec: {jobTemplate: {spec: {template: {spec: ` + pod + `}}}}}`,
 			want:   placement.Workload{Requests: one},
 		},
+		"job": {
+			reason: "as many pods as run at once",
+			object: `{spec: {parallelism: 5, template: {spec: ` + pod + `}}}`,
+			want:   placement.Workload{Requests: cluster.Resources{MilliCPU: 5000, Pods: 5}},
+		},
+		"job set": {
+			reason: "jobs of pods of several kinds, as one set",
+			object: `{spec: {replicatedJobs: [{name: driver, template: {spec: {template: {spec: ` + pod + `}}}}, {name: worker, replicas: 2, template: {spec: {parallelism: 4, template: {spec: ` + pod + `}}}}]}}`,
+			want: placement.Workload{Templates: []placement.PodTemplate{
+				{Name: "replicatedJobs[0].template.spec.template", Count: 1, Requests: one}, {Name: "replicatedJobs[1].template.spec.template", Count: 8, Requests: one},
+			}},
+		},
+		"training job": {
+			reason: "roles",
+			object: `{spec: {pytorchReplicaSpecs: {Master: {replicas: 1, template: {spec: ` + pod + `}}, Worker: {replicas: 3, template: {spec: ` + pod + `}}}}}`,
+			want: placement.Workload{Templates: []placement.PodTemplate{
+				{Name: "pytorchReplicaSpecs.Master.template", Count: 1, Requests: one}, {Name: "pytorchReplicaSpecs.Worker.template", Count: 3, Requests: one},
+			}},
+		},
+		"replicas of sets": {
+			reason: "the workload's own replicas are divided and don't count in a set",
+			object: `{spec: {replicas: 2, leaderWorkerTemplate: {leaderTemplate: {spec: ` + pod + `}, workerTemplate: {spec: ` + pod + `}}}}`,
+			want: placement.Workload{Replicas: new(int32(2)), Templates: []placement.PodTemplate{
+				{Name: "leaderWorkerTemplate.leaderTemplate", Count: 1, Requests: one}, {Name: "leaderWorkerTemplate.workerTemplate", Count: 1, Requests: one},
+			}},
+		},
+		"nested beyond reason": {
+			reason: "it is searched so far and no further",
+			object: `{spec: {a: {b: {c: {d: {e: {f: {template: {spec: ` + pod + `}}}}}}}}}`,
+		},
 		"pod": {
 			reason: "itself",
 			object: `{spec: ` + pod + `}`,

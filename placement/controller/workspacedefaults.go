@@ -10,7 +10,7 @@ import (
 	"github.com/tmc-sdk/tmc/placement/v1alpha1"
 )
 
-// WorkspaceDefaultsLabel, with the value "true" on a ClusterPlacement, makes its
+// WorkspaceDefaultsLabel with the value "true" on a ClusterPlacement makes its
 // spec the default of all Placements of the workspace: what they leave out, it
 // says, before the layers above have their say. What it covers itself is as with
 // any ClusterPlacement. Of several the first by name counts.

@@ -43,9 +43,10 @@ const (
 )
 
 var (
-	deployments = schema.GroupVersionKind{Group: "apps", Version: "v1", Kind: "Deployment"}
-	widgets     = schema.GroupVersionKind{Group: "example.org", Version: "v1", Kind: "Widget"} // cluster-scoped
-	serial      atomic.Int32
+	deployments        = schema.GroupVersionKind{Group: "apps", Version: "v1", Kind: "Deployment"}
+	widgets            = schema.GroupVersionKind{Group: "example.org", Version: "v1", Kind: "Widget"} // cluster-scoped
+	placementDecisions = schema.GroupVersionKind{Group: "multicluster.x-k8s.io", Version: "v1alpha1", Kind: "PlacementDecision"}
+	serial             atomic.Int32
 )
 
 // world is an export, the workspaces that bind it, and a controller.
@@ -59,7 +60,9 @@ type world struct {
 	path    logicalcluster.Path // of the workspace of the export
 	before  func(*http.Request)
 	refuse  func(*http.Request) bool
-	stop    func()
+	// more are options that need the provider.
+	more func(placementcontroller.Directory) []placementcontroller.Option
+	stop func()
 }
 
 // tenant is one workspace.
@@ -92,7 +95,7 @@ var base = sync.OnceValues(func() (*world, error) {
 	}
 	err = kcp.Export(ctx, tree[0].Path, envtest.APIExport{
 		Name: exportName, Schemas: exported,
-		Claims: []kcpapisv1alpha2.PermissionClaim{envtest.Claim("events.k8s.io", "events"), envtest.Claim("", "namespaces")},
+		Claims: []kcpapisv1alpha2.PermissionClaim{envtest.Claim("events.k8s.io", "events"), envtest.Claim("", "namespaces"), envtest.Claim("core.kcp.io", "logicalclusters")},
 	})
 	if err != nil {
 		return nil, err
@@ -163,7 +166,11 @@ func schemas() ([]*kcpapisv1alpha1.APIResourceSchema, error) {
 		return nil, err
 	}
 	x.Spec.Scope = "Cluster"
-	return append(out, d, x), nil
+	e, err := envtest.Schema(placementDecisions, "placementdecisions")
+	if err != nil {
+		return nil, err
+	}
+	return append(out, d, x, e), nil
 }
 
 // start starts a controller, as another process would; what it writes is
@@ -185,6 +192,9 @@ func (w *world) start(tb testing.TB, opts ...placementcontroller.Option) {
 		placementcontroller.WithCopies(w.copies),
 		placementcontroller.WithMetrics(w.metrics),
 	}, opts...)
+	if w.more != nil {
+		opts = append(opts, w.more(placementcontroller.NewDirectory(provider))...)
+	}
 	engine, err := placement.NewEngine()
 	require.NoError(tb, err)
 	_, err = placementcontroller.New(mgr, w.fleet, engine, opts...)
