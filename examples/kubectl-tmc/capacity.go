@@ -1,8 +1,10 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"strconv"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -11,7 +13,8 @@ import (
 )
 
 func capacityCommand(s *session) *cobra.Command {
-	var selector, by string
+	var selector, by, prometheus string
+	var history time.Duration
 	cmd := &cobra.Command{
 		Use: "capacity", Short: "Show what room clusters have, and what would be missing if one were lost",
 		Args: cobra.NoArgs,
@@ -24,12 +27,29 @@ func capacityCommand(s *session) *cobra.Command {
 			if err != nil {
 				return err
 			}
+			if prometheus != "" {
+				if report.Trends, err = trends(cmd.Context(), &planning.Prometheus{Address: prometheus}, time.Now(), history); err != nil {
+					return err
+				}
+			}
 			return s.print(report.result())
 		},
 	}
 	cmd.Flags().StringVarP(&selector, "selector", "l", "", "labels of the clusters")
 	cmd.Flags().StringVar(&by, "lose", "cluster", "what is lost at a time: cluster, zone, region, provider or a label")
+	cmd.Flags().StringVar(&prometheus, "prometheus", "", "address of the Prometheus that scrapes the controller; shows when clusters will be full")
+	cmd.Flags().DurationVar(&history, "history", 14*24*time.Hour, "how far back to look there")
 	return cmd
+}
+
+// trends reckons from history when clusters will be full.
+func trends(ctx context.Context, from *planning.Prometheus, now time.Time, span time.Duration) ([]planning.Forecast, error) {
+	const samples = 200 // of each cluster
+	h := planning.NewHistory(planning.Keep(samples + 1))
+	if err := from.Load(ctx, h, now, span, max(time.Minute, span/samples)); err != nil {
+		return nil, err
+	}
+	return planning.Forecasts(h, now), nil
 }
 
 // capacityReport is what capacity collects.
@@ -38,6 +58,8 @@ type capacityReport struct {
 	// Losses, the worst first.
 	By     string          `json:"by"`
 	Losses []planning.Loss `json:"losses"`
+	// Trends, the most urgent first; only from a history.
+	Trends []planning.Forecast `json:"trends,omitempty"`
 }
 
 // room is that of one cluster.
@@ -92,6 +114,9 @@ func (c *capacityReport) result() *result {
 	}
 	if len(c.Losses) > 0 {
 		r.notes = append(r.notes, "", "If one "+c.By+" were lost, the worst first:", planning.FormatLosses(c.Losses, 5))
+	}
+	if len(c.Trends) > 0 {
+		r.notes = append(r.notes, "", "If it goes on like this, the most urgent first:", planning.FormatForecasts(c.Trends))
 	}
 	return r
 }
