@@ -26,8 +26,8 @@ func BenchmarkLevels(b *testing.B) {
 	}
 	fleet := cluster.NewSnapshot(states...)
 	for name, spread := range map[string][]v1alpha1.Spread{
-		"nesting":  {{TopologyKey: "region", MinGroups: new(int32(3)), MaxGroups: new(int32(3))}, {TopologyKey: "zone", MinGroups: new(int32(5)), MaxSkew: new(int32(1))}},
-		"crossing": {{TopologyKey: "region", MinGroups: new(int32(3)), MaxGroups: new(int32(3))}, {TopologyKey: "provider", MinGroups: new(int32(3)), MaxGroups: new(int32(4)), MaxSkew: new(int32(1))}},
+		"nesting":              {{TopologyKey: "region", MinGroups: new(int32(3)), MaxGroups: new(int32(3))}, {TopologyKey: "zone", MinGroups: new(int32(5)), MaxSkew: new(int32(1))}},
+		"crossing":             {{TopologyKey: "region", MinGroups: new(int32(3)), MaxGroups: new(int32(3))}, {TopologyKey: "provider", MinGroups: new(int32(3)), MaxGroups: new(int32(4)), MaxSkew: new(int32(1))}},
 		"crossing, impossible": {{TopologyKey: "region", MinGroups: new(int32(5))}, {TopologyKey: "owner", MaxGroups: new(int32(1))}, {TopologyKey: "provider", MinGroups: new(int32(6)), MaxSkew: new(int32(1))}},
 	} {
 		b.Run(name, func(b *testing.B) {

@@ -299,3 +299,29 @@ func TestSeveralWorkloadsFitAsOneSet(t *testing.T) {
 	require.Empty(t, d.Reason, d.Message)
 	require.Equal(t, []string{"a:12", "b:12"}, outcome(d), "the biggest for every replica would be 72 cores; these are 14")
 }
+
+func TestNodes(t *testing.T) {
+	engine, err := placement.NewEngine(placement.WithFilter(placement.Nodes{}))
+	require.NoError(t, err)
+	nodes := func(milliCPU ...int64) func(*cluster.State) {
+		return func(s *cluster.State) {
+			for _, n := range milliCPU {
+				s.FreeSlots = append(s.FreeSlots, cluster.Resources{MilliCPU: n, Pods: 10})
+			}
+		}
+	}
+	fleet := cluster.NewSnapshot(state("big", "", nodes(1000, 3000)), state("small", "", nodes(1000, 1000, 1000)))
+	r := &placement.Request{Workloads: replicas(1, 2000), Spec: &v1alpha1.PlacementSpec{Count: &v1alpha1.Count{}}}
+	d, err := engine.Place(t.Context(), r, fleet)
+	require.NoError(t, err)
+	require.Equal(t, []string{"big"}, outcome(d), "room in sum is no room for a big pod")
+	r.Current = []v1alpha1.Target{{Cluster: "small"}}
+	d, err = engine.Place(t.Context(), r, fleet)
+	require.NoError(t, err)
+	require.Equal(t, []string{"big", "small"}, outcome(d), "what runs stays")
+	r = &placement.Request{Workloads: []placement.Workload{{Name: "ray", Replicas: new(int32(1)), Templates: []placement.PodTemplate{{Name: "head", Count: 1, Requests: cluster.Resources{MilliCPU: 2000}}}}}}
+	d, err = engine.Place(t.Context(), r, fleet)
+	require.NoError(t, err)
+	require.Equal(t, []string{"big"}, outcome(d))
+	require.Contains(t, d.Explain(), "no single node of the cluster has room for a pod head of ray")
+}

@@ -15,7 +15,7 @@ import (
 // The plugins that come with the engine pass.
 func TestBuiltins(t *testing.T) {
 	for _, f := range []placement.Filter{
-		placement.Selector{}, placement.Evicted{}, placement.Schedulable{}, placement.Taints{}, placement.ServedAPIs{}, placement.Affinity{}, placement.Capacity{}, placement.Capacity{Reserve: 10},
+		placement.Selector{}, placement.Evicted{}, placement.Schedulable{}, placement.Taints{}, placement.ServedAPIs{}, placement.Affinity{}, placement.Capacity{}, placement.Capacity{Reserve: 10}, placement.Nodes{},
 	} {
 		t.Run("filter "+f.Name(), func(t *testing.T) { placementtest.TestFilter(t, f) })
 	}
