@@ -14,7 +14,7 @@ import (
 	"github.com/tmc-sdk/tmc/placement/v1alpha1"
 )
 
-// ReasonAwaitingScheduler, of the condition Placed: another scheduler is to
+// ReasonAwaitingScheduler is a reason of the condition Placed: another scheduler is to
 // decide and has not. What is there stays.
 const ReasonAwaitingScheduler = "AwaitingScheduler"
 

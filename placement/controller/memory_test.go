@@ -183,7 +183,7 @@ func (m *memory) RoundTrip(req *http.Request) (*http.Response, error) {
 	answer, err := m.serve(req.Method, at, body)
 	code := http.StatusOK
 	if status := apierrors.APIStatus(nil); err != nil {
-		status, _ = err.(apierrors.APIStatus) //nolint:errorlint // made below
+		status, _ = err.(apierrors.APIStatus)
 		s := status.Status()
 		s.TypeMeta = metav1.TypeMeta{Kind: "Status", APIVersion: "v1"}
 		answer, code = s, int(s.Code)
