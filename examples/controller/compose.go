@@ -14,6 +14,8 @@ import (
 
 	tmccluster "github.com/tmc-sdk/tmc/cluster"
 	"github.com/tmc-sdk/tmc/cluster/publish"
+	"github.com/tmc-sdk/tmc/cluster/view"
+	"github.com/tmc-sdk/tmc/cluster/view/page"
 	"github.com/tmc-sdk/tmc/cluster/workspaces"
 	"github.com/tmc-sdk/tmc/examples/controller/config"
 	placementcontroller "github.com/tmc-sdk/tmc/placement/controller"
@@ -36,6 +38,7 @@ type controller struct {
 	loop    *syncer.Loop
 	placer  *placementcontroller.Controller
 	log     *audit.Log // nil where nothing is recorded
+	page    *page.Page // nil where it is not served
 }
 
 // compose builds the controller of a configuration. It calls no server.
@@ -58,7 +61,7 @@ func compose(c *config.Configuration, f *flags, level *uberzap.AtomicLevel, regi
 	if x.fleet, err = tmccluster.NewFleet(x.fleetOptions()...); err != nil {
 		return nil, err
 	}
-	for _, add := range []func() error{x.addAudit, x.addLoop, x.addPlacer, x.addPlatform, x.addChecks, x.addHandlers} {
+	for _, add := range []func() error{x.addAudit, x.addLoop, x.addPlacer, x.addPlatform, x.addChecks, x.addPage, x.addHandlers} {
 		if err := add(); err != nil {
 			return nil, errors.Join(err, x.close())
 		}
@@ -191,6 +194,21 @@ func (x *controller) addPlatform() error {
 		}
 	}
 	return nil
+}
+
+// addPage follows what the fleet page shows.
+func (x *controller) addPage() error {
+	if !*x.Serving.FleetPage {
+		return nil
+	}
+	v := view.New()
+	kinds := append(config.GVKs(x.Resources), placementv1alpha1.GroupVersion.WithKind("Placement"))
+	feed, err := view.NewFeed(v, x.tenants, x.fleet, kinds...)
+	if err != nil {
+		return err
+	}
+	x.page = page.New(x.fleet, v)
+	return x.mgr.Add(feed)
 }
 
 func (x *controller) newFollower() (*publish.Follower, error) {

@@ -179,7 +179,7 @@ func (s *site) checkServing(t *testing.T) {
 	require.NoError(t, err)
 
 	leader := s.leader(t)
-	for _, path := range []string{"/metrics", "/debug/pprof/cmdline", "/debug/loglevel"} {
+	for _, path := range []string{"/metrics", "/fleet", "/debug/pprof/cmdline", "/debug/loglevel"} {
 		for token, want := range map[string]int{"": http.StatusUnauthorized, anyone: http.StatusForbidden, operator: http.StatusOK} {
 			code, _ := ask(t, http.MethodGet, "https://"+leader.address+path, token, "")
 			require.Equal(t, want, code, "%s with token %t", path, token != "")
@@ -188,6 +188,10 @@ func (s *site) checkServing(t *testing.T) {
 	_, metrics := ask(t, http.MethodGet, "https://"+leader.address+"/metrics", operator, "")
 	for _, metric := range []string{`tmc_cluster_fleet_clusters{condition="ready"} 1`, `tmc_sync_applies_total{cluster="eu-1",result="ok"}`, "tmc_placement_known_placements 1"} {
 		require.Contains(t, metrics, metric)
+	}
+	_, fleetPage := ask(t, http.MethodGet, "https://"+leader.address+"/fleet", operator, "")
+	for _, text := range []string{"1 of 1", "<td>eu-1<td>", "Everything that is known is well"} {
+		require.Contains(t, fleetPage, text)
 	}
 	require.NotContains(t, leader.log.String(), `"level":"debug"`)
 	code, _ := ask(t, http.MethodPut, "https://"+leader.address+"/debug/loglevel", operator, `{"level":"debug"}`)

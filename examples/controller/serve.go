@@ -114,6 +114,9 @@ func (x *controller) addHandlers() error {
 		handlers["/debug/pprof/symbol"] = http.HandlerFunc(pprof.Symbol)
 		handlers["/debug/pprof/trace"] = http.HandlerFunc(pprof.Trace)
 	}
+	if x.page != nil {
+		handlers["/fleet"], handlers["/fleet/events"] = x.page, x.page.Events()
+	}
 	for path, handler := range handlers {
 		if err := x.mgr.AddMetricsServerExtraHandler(path, handler); err != nil {
 			return err
