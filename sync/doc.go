@@ -40,6 +40,12 @@
 // read likewise, no longer names the cluster. An error, an empty cache, a
 // workspace that disengaged prove nothing.
 //
+// Around the loop a platform sets up, by options: gates that may veto a write
+// and an audit of every one (WithGate, WithAudit); a first start that writes
+// nothing, and plans (ObserveOnly, Plan); strategies per kind (WithStrategy);
+// what becomes of copies whose workspace was deleted (CollectGone); and what is
+// born on clusters and shown in workspaces (Upsync). See docs/sync.md.
+//
 // # Considerations
 //
 // Copies are cached whole, without the field ownership of others. Writes to kcp

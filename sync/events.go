@@ -107,6 +107,7 @@ func (l *Loop) fleetChanged(ctx context.Context, change tmccluster.Change) {
 		l.wake(change.New.Name)
 		if lane := l.lane(change.New.Name); lane != nil && resumed(change.Old, change.New) {
 			lane.enqueueCopies(ctx)
+			lane.tidyAll(ctx)
 		}
 	}
 }
