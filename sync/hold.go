@@ -35,6 +35,9 @@ type record struct {
 	waiting []string
 	// told lists what the owner was told of in events.
 	told []string
+	// settled is the fingerprint of what was seen when the status was last found
+	// to be right.
+	settled uint64
 	// counted is the aggregate of what the copies' status was.
 	counted *counted
 }

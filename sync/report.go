@@ -7,8 +7,10 @@ import (
 	"fmt"
 	"reflect"
 	"slices"
+	"strconv"
 	"strings"
 
+	"github.com/cespare/xxhash/v2"
 	jsonpatch "github.com/evanphx/json-patch/v5"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
@@ -91,6 +93,10 @@ func (l *Loop) report(ctx context.Context, key Key, original *unstructured.Unstr
 	if seen.pending > 0 && len(seen.refusals) == 0 {
 		return reconcile.Result{}, nil // what is on its way is news when it has arrived
 	}
+	fingerprint := seen.fingerprint(original)
+	if l.record(key, original.GetUID()).settled == fingerprint {
+		return reconcile.Result{}, nil
+	}
 	current := at(original.Object, "status")
 	healthy := healthyCondition(seen, l.rules)
 	status, err := l.statusOf(key, original, current, seen, healthy)
@@ -99,6 +105,11 @@ func (l *Loop) report(ctx context.Context, key Key, original *unstructured.Unstr
 	}
 	again := l.watchStall(key, healthy, current)
 	if status == nil || equalStatus(current, status) {
+		if again == 0 { // else the same sight means something else later
+			r := l.record(key, original.GetUID())
+			r.settled = fingerprint
+			l.remember(key, r)
+		}
 		return reconcile.Result{RequeueAfter: again}, nil
 	}
 	r := l.record(key, original.GetUID())
@@ -122,6 +133,32 @@ func (l *Loop) report(ctx context.Context, key Key, original *unstructured.Unstr
 	l.remember(key, r)
 	l.tellRefusals(ctx, key, original, seen)
 	return reconcile.Result{RequeueAfter: again}, nil
+}
+
+// fingerprint is that of everything which the status follows from.
+func (s *sighting) fingerprint(original *unstructured.Unstructured) uint64 {
+	var h xxhash.Digest
+	put := func(values ...string) {
+		for _, v := range values {
+			_, _ = h.WriteString(v)
+			_, _ = h.WriteString("\x00")
+		}
+	}
+	put(original.GetResourceVersion())
+	for i := range s.copies {
+		c := &s.copies[i]
+		put(c.Cluster, strconv.FormatBool(c.Behind))
+		if c.Replicas != nil {
+			put("replicas", strconv.Itoa(int(*c.Replicas)))
+		}
+		if c.Copy != nil {
+			put("copy", string(c.Copy.GetUID()), c.Copy.GetResourceVersion())
+		}
+	}
+	for _, r := range s.refusals {
+		put("refusal", r.Cluster, r.Reason, r.Message)
+	}
+	return h.Sum64()
 }
 
 // statusOf computes the status that the original should have; nil for none.
