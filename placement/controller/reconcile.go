@@ -63,8 +63,12 @@ func (c *Controller) Reconcile(ctx context.Context, k Key) (reconcile.Result, er
 		retired: c.retired(ctx, k, v.placement), gainSince: c.recent.of(k).gainSince,
 	}
 	q.evicted = c.preemptions.of(k, q.now)
-	if q.scheduled, err = c.scheduledFor(ctx, k, v.placement); err != nil {
+	q.scheduled, err = c.scheduledFor(ctx, k, v.placement)
+	switch {
+	case errors.Is(err, workspaces.ErrNotSynced):
 		return reconcile.Result{RequeueAfter: retryUnknown}, nil
+	case err != nil:
+		return reconcile.Result{}, err
 	}
 	a, err := c.decide(ctx, q)
 	if err != nil {
