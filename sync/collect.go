@@ -25,9 +25,11 @@ type Register interface {
 // register proves, again and again for the given time and once more right
 // before each deletion, that the workspace is deleted.
 //
-// When more than half of the workspaces that have copies, and more than three,
-// seem to be gone at once, none is collected and an error is logged: that is
-// what a kcp looks like that lost its data. Default: nothing is collected.
+// When more than half of the workspaces that have copies seem to be gone at once,
+// none is collected and an error is logged: that is what a kcp looks like that
+// lost its data. The last of few workspaces is therefore left to a person. Keep
+// it switched off while a kcp is rebuilt from a backup, until its copies have
+// their originals back. Default: nothing is collected.
 func CollectGone(register Register, after time.Duration) Option {
 	return func(o *options) { o.register, o.collectAfter = register, after }
 }
@@ -39,16 +41,13 @@ type collector struct {
 	condemned map[multicluster.ClusterName]bool
 }
 
-// fewGone is how many workspaces may always be gone at once.
-const fewGone = 3
-
 // judge takes in which workspaces with copies there are, and which of them are
 // proven gone now. It returns those that are to be collected, and false if so
 // many are gone that none may be.
 func (c *collector) judge(now time.Time, after time.Duration, all, gone map[multicluster.ClusterName]bool) (condemned []multicluster.ClusterName, plausible bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if len(gone) > fewGone && 2*len(gone) > len(all) {
+	if 2*len(gone) > len(all) {
 		c.since, c.condemned = nil, nil
 		return nil, false
 	}

@@ -31,9 +31,9 @@ func TestCollectorJudges(t *testing.T) {
 			reason: "what was not proven in between starts anew", all: "a b c",
 			looks: []look{{gone: "a"}, {at: 5 * time.Minute}, {at: 10 * time.Minute, gone: "a"}, {at: 20 * time.Minute, gone: "a", condemned: []multicluster.ClusterName{"a"}}},
 		},
-		"few of few": {
-			reason: "three may always go", all: "a b c",
-			looks: []look{{gone: "a b c"}, {at: 10 * time.Minute, gone: "a b c", condemned: []multicluster.ClusterName{"a", "b", "c"}}},
+		"all of few": {
+			reason: "a small kcp may lose its data, too", all: "a b c",
+			looks: []look{{gone: "a b c", refused: true}, {at: 10 * time.Minute, gone: "a b", refused: true}},
 		},
 		"half of many": {
 			reason: "half of them may go", all: "a b c d e f g h",
