@@ -12,8 +12,6 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/multicluster-runtime/pkg/multicluster"
 
-	"github.com/tmc-sdk/tmc/placement"
-	"github.com/tmc-sdk/tmc/placement/v1alpha1"
 	"github.com/tmc-sdk/tmc/sync/internal/apisim"
 	"github.com/tmc-sdk/tmc/transform"
 )
@@ -240,11 +238,11 @@ func (c *checker) adopts(commit apisim.Commit) bool {
 // sometime says whether something was so at some moment since a commit.
 func (c *checker) sometime(ns namespaceKey, since int, so func(map[Key]demand) bool) bool {
 	moments := c.history[ns]
-	for i := len(moments) - 1; i >= 0; i-- {
-		if so(moments[i].demands) {
+	for _, moment := range slices.Backward(moments) {
+		if so(moment.demands) {
 			return true
 		}
-		if moments[i].from <= since {
+		if moment.from <= since {
 			return false
 		}
 	}
@@ -389,16 +387,7 @@ func (c *checker) same(a *acting, commit apisim.Commit) {
 	c.bodies[digest] = body
 }
 
-// covering returns the decision for a Deployment, by truth.
-func covering(tenant *simServer, d *unstructured.Unstructured) *v1alpha1.Placement {
-	_, p := placementOf(tenant, d.GetNamespace())
-	if p == nil {
-		return nil
-	}
-	return placement.Covering(placement.ObjectOf(d), []*v1alpha1.Placement{p})
-}
-
-// condition returns a condition of an original.
+// conditionOf returns a condition of an original.
 func conditionOf(u *unstructured.Unstructured, kind string) *metav1.Condition {
 	for _, e := range elements(at(u.Object, "status")["conditions"]) {
 		if e["type"] == kind {

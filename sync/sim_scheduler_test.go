@@ -57,7 +57,7 @@ func newScheduler(seed uint64) *scheduler {
 func (s *scheduler) note(format string, args ...any) {
 	line := fmt.Sprintf("%9.3fs %s", s.now.Sub(epoch).Seconds(), fmt.Sprintf(format, args...))
 	h := fnv.New64a()
-	fmt.Fprintf(h, "%d %s", s.sum, line)
+	_, _ = fmt.Fprintf(h, "%d %s", s.sum, line)
 	s.sum = h.Sum64()
 	if s.trace != nil {
 		s.trace(line)

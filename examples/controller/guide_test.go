@@ -79,7 +79,8 @@ func newShell(t *testing.T, env map[string]string) *shell {
 	}()
 	t.Cleanup(func() {
 		_ = s.in.Close()
-		for range s.lines { //nolint:revive // until it has ended
+		for range s.lines { // until it has ended
+			continue
 		}
 		_ = cmd.Wait()
 	})

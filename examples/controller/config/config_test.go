@@ -72,7 +72,7 @@ func TestMistakesNameTheFieldAndTheRemedy(t *testing.T) {
 		"property scorer":     {"", "placement: {scorers: [{name: Carbon, weight: 1, property: carbon}]}\n", "best and worst are both 0"},
 		"step":                {"", "transform: {steps: [{use: Nonsense}]}\n", `transform.steps[0].use: Unsupported value: "Nonsense"`},
 		"step of neither":     {"", "transform: {steps: [{name: a}]}\n", "set one of use (a transformer by name) and expression"},
-		"parameters":          {"", "transform: {steps: [{use: StorageClasses, with: {Defualt: fast}}]}\n", `transform.steps[0].with: Invalid value: "": decode parameters: json: unknown field "Defualt"`},
+		"parameters":          {"", "transform: {steps: [{use: StorageClasses, with: {Fallback: fast}}]}\n", `transform.steps[0].with: Invalid value: "": decode parameters: json: unknown field "Fallback"`},
 		"parameters refused":  {"", "transform: {steps: [{use: Env, with: [{name: \"\"}]}]}\n", "transform.steps[0].with"},
 		"expression":          {"", "transform: {steps: [{name: a, expression: {merge: \"{\"}}]}\n", "transform.steps[0].expression"},
 		"expression, unnamed": {"", "transform: {steps: [{expression: {merge: \"{}\"}}]}\n", "give the step a name"},

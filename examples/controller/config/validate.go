@@ -2,6 +2,7 @@ package config
 
 import (
 	"net"
+	"slices"
 
 	"k8s.io/apimachinery/pkg/util/validation"
 	"k8s.io/apimachinery/pkg/util/validation/field"
@@ -190,10 +191,8 @@ func (s *Sync) validate(at *field.Path) field.ErrorList {
 }
 
 func oneOf(at *field.Path, value string, allowed ...string) field.ErrorList {
-	for _, a := range allowed {
-		if value == a {
-			return nil
-		}
+	if slices.Contains(allowed, value) {
+		return nil
 	}
 	return field.ErrorList{field.NotSupported(at, value, allowed)}
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -174,9 +175,7 @@ func (c *Client) Apply(ctx context.Context, obj runtime.ApplyConfiguration, opts
 	// The caller reads the answer from the very object that it sent.
 	content := holder.UnstructuredContent()
 	clear(content)
-	for k, v := range resp.Object.Object {
-		content[k] = v
-	}
+	maps.Copy(content, resp.Object.Object)
 	return nil
 }
 

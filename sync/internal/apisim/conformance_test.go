@@ -177,6 +177,7 @@ func get(t *testing.T, a api, u *unstructured.Unstructured) *unstructured.Unstru
 }
 
 func staleVersion(t *testing.T, a api, ns string) {
+	t.Helper()
 	first := create(t, a, configMap(ns, "a", map[string]any{"k": "1"})).DeepCopy()
 	second := first.DeepCopy()
 	second.Object["data"] = map[string]any{"k": "2"}
@@ -187,12 +188,14 @@ func staleVersion(t *testing.T, a api, ns string) {
 }
 
 func taken(t *testing.T, a api, ns string) {
+	t.Helper()
 	create(t, a, configMap(ns, "a", nil))
 	require.True(t, apierrors.IsAlreadyExists(a.Create(t.Context(), configMap(ns, "a", nil))))
 	require.True(t, apierrors.IsNotFound(a.Get(t.Context(), client.ObjectKey{Namespace: ns, Name: "b"}, object(configMapKind, "", ""))))
 }
 
 func noChange(t *testing.T, a api, ns string) {
+	t.Helper()
 	one, err := apply(t.Context(), a, configMap(ns, "a", map[string]any{"k": "1"}), "m", true)
 	require.NoError(t, err)
 	two, err := apply(t.Context(), a, configMap(ns, "a", map[string]any{"k": "1"}), "m", true)
@@ -203,6 +206,7 @@ func noChange(t *testing.T, a api, ns string) {
 }
 
 func applyAbsentOnly(t *testing.T, a api, ns string) {
+	t.Helper()
 	u := configMap(ns, "a", map[string]any{"k": "1"})
 	u.SetResourceVersion("1")
 	_, err := apply(t.Context(), a, u, "m", true)
@@ -212,6 +216,7 @@ func applyAbsentOnly(t *testing.T, a api, ns string) {
 }
 
 func applyUID(t *testing.T, a api, ns string) {
+	t.Helper()
 	u := configMap(ns, "a", map[string]any{"k": "1"})
 	u.SetUID("somebody")
 	_, err := apply(t.Context(), a, u, "m", true)
@@ -229,6 +234,7 @@ func applyUID(t *testing.T, a api, ns string) {
 }
 
 func deleteUID(t *testing.T, a api, ns string) {
+	t.Helper()
 	u := create(t, a, configMap(ns, "a", nil))
 	other := types.UID("somebody")
 	require.True(t, apierrors.IsConflict(a.Delete(t.Context(), u, client.Preconditions{UID: &other})))
@@ -238,6 +244,7 @@ func deleteUID(t *testing.T, a api, ns string) {
 }
 
 func ownership(t *testing.T, a api, ns string) {
+	t.Helper()
 	_, err := apply(t.Context(), a, configMap(ns, "a", map[string]any{"k": "1"}), "one", false)
 	require.NoError(t, err)
 	_, err = apply(t.Context(), a, configMap(ns, "a", map[string]any{"k": "2"}), "two", false)
@@ -248,6 +255,7 @@ func ownership(t *testing.T, a api, ns string) {
 }
 
 func disappearing(t *testing.T, a api, ns string) {
+	t.Helper()
 	_, err := apply(t.Context(), a, configMap(ns, "a", map[string]any{"k": "1", "l": "1"}), "one", true)
 	require.NoError(t, err)
 	u := object(configMapKind, ns, "a")
@@ -258,6 +266,7 @@ func disappearing(t *testing.T, a api, ns string) {
 }
 
 func listElements(t *testing.T, a api, ns string) {
+	t.Helper()
 	d := deployment(ns, "a")
 	_, err := apply(t.Context(), a, d, "one", true)
 	require.NoError(t, err)
@@ -278,6 +287,7 @@ func listElements(t *testing.T, a api, ns string) {
 }
 
 func finalizers(t *testing.T, a api, ns string) {
+	t.Helper()
 	u := configMap(ns, "a", nil)
 	u.SetFinalizers([]string{"example.org/hold"})
 	create(t, a, u)
@@ -293,6 +303,7 @@ func finalizers(t *testing.T, a api, ns string) {
 }
 
 func status(t *testing.T, a api, ns string) {
+	t.Helper()
 	d := create(t, a, deployment(ns, "a"))
 	before := d.DeepCopy()
 	patch := func(version string) error {
@@ -319,6 +330,7 @@ func status(t *testing.T, a api, ns string) {
 }
 
 func patchUID(t *testing.T, a api, ns string) {
+	t.Helper()
 	u := create(t, a, configMap(ns, "a", nil))
 	err := a.Patch(t.Context(), u.DeepCopy(), client.RawPatch(types.MergePatchType, []byte(`{"metadata":{"uid":"somebody"}}`)))
 	require.True(t, apierrors.IsInvalid(err), "%v", err)
@@ -327,6 +339,7 @@ func patchUID(t *testing.T, a api, ns string) {
 }
 
 func namespaces(t *testing.T, a api, ns string) {
+	t.Helper()
 	require.True(t, apierrors.IsNotFound(a.Create(t.Context(), configMap(ns+"-not", "a", nil))))
 	_, err := apply(t.Context(), a, configMap(ns+"-not", "a", nil), "m", true)
 	require.True(t, apierrors.IsNotFound(err))
@@ -344,6 +357,7 @@ func namespaces(t *testing.T, a api, ns string) {
 }
 
 func generation(t *testing.T, a api, ns string) {
+	t.Helper()
 	d := create(t, a, deployment(ns, "a"))
 	require.EqualValues(t, 1, d.GetGeneration())
 	d.SetLabels(map[string]string{"x": "y"})
@@ -355,6 +369,7 @@ func generation(t *testing.T, a api, ns string) {
 }
 
 func watching(t *testing.T, a api, ns string) {
+	t.Helper()
 	u := create(t, a, configMap(ns, "a", nil))
 	start := u.GetResourceVersion()
 	u.Object["data"] = map[string]any{"k": "1"}
@@ -373,6 +388,7 @@ func watching(t *testing.T, a api, ns string) {
 }
 
 func selecting(t *testing.T, a api, ns string) {
+	t.Helper()
 	u := configMap(ns, "a", nil)
 	u.SetLabels(map[string]string{"x": "y"})
 	create(t, a, u)
@@ -385,6 +401,7 @@ func selecting(t *testing.T, a api, ns string) {
 }
 
 func updateUID(t *testing.T, a api, ns string) {
+	t.Helper()
 	u := create(t, a, configMap(ns, "a", nil))
 	u.SetUID("somebody")
 	u.SetResourceVersion("")
@@ -392,6 +409,7 @@ func updateUID(t *testing.T, a api, ns string) {
 }
 
 func createVersion(t *testing.T, a api, ns string) {
+	t.Helper()
 	u := configMap(ns, "a", nil)
 	u.SetResourceVersion("1")
 	err := a.Create(t.Context(), u)
@@ -400,6 +418,7 @@ func createVersion(t *testing.T, a api, ns string) {
 }
 
 func patchFinalizers(t *testing.T, a api, ns string) {
+	t.Helper()
 	u := create(t, a, configMap(ns, "a", nil))
 	patch := fmt.Appendf(nil, `{"metadata":{"finalizers":["example.org/hold"],"uid":%q,"resourceVersion":%q}}`, u.GetUID(), u.GetResourceVersion())
 	require.NoError(t, a.Patch(t.Context(), u.DeepCopy(), client.RawPatch(types.MergePatchType, patch)))
@@ -409,6 +428,7 @@ func patchFinalizers(t *testing.T, a api, ns string) {
 }
 
 func managers(t *testing.T, a api, ns string) {
+	t.Helper()
 	d, err := apply(t.Context(), a, deployment(ns, "a"), "applier", true)
 	require.NoError(t, err)
 	require.NoError(t, a.Patch(t.Context(), d.DeepCopy(), client.RawPatch(types.MergePatchType, []byte(`{"metadata":{"annotations":{"x":"y"}}}`)), client.FieldOwner("patcher")))

@@ -3,6 +3,7 @@ package apisim
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
 	"reflect"
 	"slices"
 
@@ -132,7 +133,7 @@ func (s *Server) apply(r *Request, kind *Kind, live *unstructured.Unstructured) 
 
 func (s *Server) replace(r *Request, kind *Kind, live *unstructured.Unstructured) (*unstructured.Unstructured, error) {
 	if uid := r.Object.GetUID(); uid != "" && uid != live.GetUID() {
-		return nil, apierrors.NewConflict(kind.resource(), r.Name, fmt.Errorf("Precondition failed: UID in precondition: %v, UID in object meta: %v", uid, live.GetUID()))
+		return nil, apierrors.NewConflict(kind.resource(), r.Name, fmt.Errorf("Precondition failed: UID in precondition: %v, UID in object meta: %v", uid, live.GetUID())) //nolint:staticcheck // as the real server says it
 	}
 	next, err := s.owned(r, kind, live, r.Object.DeepCopy())
 	if err != nil {
@@ -248,9 +249,7 @@ func same(a, b *unstructured.Unstructured) bool {
 // plain returns an object as JSON has it, without empty lists in metadata.
 func plain(u *unstructured.Unstructured) map[string]any {
 	obj := map[string]any{}
-	for k, v := range u.Object {
-		obj[k] = v
-	}
+	maps.Copy(obj, u.Object)
 	meta := map[string]any{}
 	old, _ := u.Object["metadata"].(map[string]any)
 	for k, v := range old {
@@ -285,10 +284,10 @@ func specChanged(a, b *unstructured.Unstructured) bool {
 
 func (s *Server) delete(r *Request, kind *Kind, live *unstructured.Unstructured) (*unstructured.Unstructured, error) {
 	if r.UID != "" && r.UID != live.GetUID() {
-		return nil, apierrors.NewConflict(kind.resource(), r.Name, fmt.Errorf("Precondition failed: UID in precondition: %v, UID in object meta: %v", r.UID, live.GetUID()))
+		return nil, apierrors.NewConflict(kind.resource(), r.Name, fmt.Errorf("Precondition failed: UID in precondition: %v, UID in object meta: %v", r.UID, live.GetUID())) //nolint:staticcheck // as the real server says it
 	}
 	if r.ResourceVersion != "" && r.ResourceVersion != live.GetResourceVersion() {
-		return nil, apierrors.NewConflict(kind.resource(), r.Name, fmt.Errorf("Precondition failed: ResourceVersion in precondition: %v, ResourceVersion in object meta: %v", r.ResourceVersion, live.GetResourceVersion()))
+		return nil, apierrors.NewConflict(kind.resource(), r.Name, fmt.Errorf("Precondition failed: ResourceVersion in precondition: %v, ResourceVersion in object meta: %v", r.ResourceVersion, live.GetResourceVersion())) //nolint:staticcheck // as the real server says it
 	}
 	if len(live.GetFinalizers()) == 0 && kind.GroupVersionKind != namespaceKind {
 		s.commit(r, live, nil)
