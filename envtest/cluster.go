@@ -103,6 +103,15 @@ func (c *Cluster) components(ready func(context.Context) error) []*component {
 	}
 	// The folder's name is unique, and so is the prefix in a shared etcd.
 	prefix := fmt.Sprintf("/%s/%d", filepath.Base(c.dir.path), c.generation)
+	if c.opts.workloads {
+		serving := ready
+		ready = func(ctx context.Context) error {
+			if err := serving(ctx); err != nil {
+				return err
+			}
+			return c.freeNodes(ctx)
+		}
+	}
 	parts = append(parts, c.apiServer(endpoint, prefix, ready))
 	return append(parts, c.controllers()...)
 }

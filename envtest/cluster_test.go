@@ -97,6 +97,20 @@ func TestADeploymentRunsWhereThereIsRoom(t *testing.T) {
 		client.RawPatch("application/merge-patch+json", []byte(`{"spec":{"replicas":6}}`))))
 	readyWithin(t, c, web, 4) // two nodes of two CPUs; the third is tainted
 
+	// What was killed does not keep its successors from tending to the nodes.
+	cluster.Kill()
+	require.NoError(t, cluster.Restart(ctx))
+	var before corev1.PodList
+	require.NoError(t, c.List(ctx, &before))
+	require.NotEmpty(t, before.Items)
+	require.NoError(t, c.DeleteAllOf(ctx, &corev1.Pod{}, client.InNamespace("default")))
+	require.EventuallyWithT(t, func(ct *assert.CollectT) {
+		for i := range before.Items {
+			err := c.Get(ctx, client.ObjectKeyFromObject(&before.Items[i]), &corev1.Pod{})
+			assert.True(ct, apierrors.IsNotFound(err), "%s: %v", before.Items[i].Name, err)
+		}
+	}, long, tick)
+
 	start = time.Now()
 	require.NoError(t, cluster.RestartEmpty(ctx))
 	t.Logf("it restarted empty in %s", time.Since(start))

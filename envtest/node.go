@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 
+	coordinationv1 "k8s.io/api/coordination/v1"
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/resource"
@@ -146,4 +147,19 @@ func nodeReady(n *corev1.Node) bool {
 		}
 	}
 	return false
+}
+
+// freeNodes takes away the leases of nodes. kwok holds them under a name that
+// is new with each start, so one that was killed would keep the next from
+// tending to the nodes until the leases expire: pods would neither start nor go.
+func (c *Cluster) freeNodes(ctx context.Context) error {
+	cl, err := client.New(c.Direct(), client.Options{})
+	if err != nil {
+		return fmt.Errorf("make a client: %w", err)
+	}
+	err = cl.DeleteAllOf(ctx, &coordinationv1.Lease{}, client.InNamespace(corev1.NamespaceNodeLease))
+	if client.IgnoreNotFound(err) != nil {
+		return fmt.Errorf("free the nodes: %w", err)
+	}
+	return nil
 }
