@@ -17,6 +17,10 @@ import (
 	tmccluster "github.com/tmc-sdk/tmc/cluster"
 )
 
+// annotationFence is written on an original to make a version of it that no
+// earlier write is for. It stays above.
+const annotationFence = "tmc-sdk.dev/fence"
+
 // record is what the loop remembers of an original between two looks at it. All
 // of it can be lost: it saves writes, it decides nothing.
 type record struct {
@@ -26,6 +30,10 @@ type record struct {
 	// that still shows one of them shows what was before. Of any other version
 	// the cache is right, for another replica may have written since.
 	held, released string
+	// releasing is the resourceVersion that the finalizer was to be taken off,
+	// by a write whose answer is not known yet, or never came: it may still be
+	// on its way.
+	releasing string
 	// replaced is the resourceVersion that our last write replaced: a cache that
 	// still shows it shows the object before the write.
 	replaced string
@@ -84,10 +92,17 @@ func (l *Loop) held(key Key, original *unstructured.Unstructured) bool {
 	case "":
 	case r.held:
 		return true
-	case r.released:
+	case r.released, r.releasing:
 		return false
 	}
 	return slices.Contains(original.GetFinalizers(), l.finalizer)
+}
+
+// releasing says whether our finalizer was to be taken off this version of an
+// original, and it is not known whether it was.
+func (l *Loop) releasing(key Key, original *unstructured.Unstructured) bool {
+	version := original.GetResourceVersion()
+	return version != "" && l.record(key, original.GetUID()).releasing == version
 }
 
 // holdOn puts our finalizer on an original that is about to get its first
@@ -96,7 +111,11 @@ func (l *Loop) holdOn(ctx context.Context, key Key, original *unstructured.Unstr
 	if len(where.targets) == 0 || l.held(key, original) || l.follows(StrategyObserveOnly, key.Kind) {
 		return original, nil
 	}
-	held, err := l.patchFinalizers(ctx, key, original, append(slices.Clone(original.GetFinalizers()), l.finalizer))
+	finalizers := original.GetFinalizers()
+	if !slices.Contains(finalizers, l.finalizer) {
+		finalizers = append(slices.Clone(finalizers), l.finalizer)
+	}
+	held, err := l.patchFinalizers(ctx, key, original, finalizers)
 	if err != nil {
 		return nil, fmt.Errorf("put finalizer: %w", err)
 	}
@@ -109,6 +128,9 @@ func (l *Loop) holdOn(ctx context.Context, key Key, original *unstructured.Unstr
 // letGo takes our finalizer off an original that has no copy left.
 func (l *Loop) letGo(ctx context.Context, key Key, original *unstructured.Unstructured) error {
 	rest := slices.DeleteFunc(slices.Clone(original.GetFinalizers()), func(f string) bool { return f == l.finalizer })
+	r := l.record(key, original.GetUID())
+	r.releasing = original.GetResourceVersion()
+	l.remember(key, r)
 	if _, err := l.patchFinalizers(ctx, key, original, rest); err != nil && !isGone(err) {
 		return fmt.Errorf("take finalizer off: %w", err)
 	}
@@ -129,9 +151,15 @@ func (l *Loop) patchFinalizers(ctx context.Context, key Key, original *unstructu
 	if err != nil {
 		return nil, err
 	}
-	patch, err := json.Marshal(map[string]any{"metadata": map[string]any{
+	metadata := map[string]any{
 		"finalizers": finalizers, "uid": original.GetUID(), "resourceVersion": original.GetResourceVersion(),
-	}})
+	}
+	if slices.Equal(finalizers, original.GetFinalizers()) {
+		// A write that takes the finalizer off may still be on its way: it is for
+		// this version, and comes too late for the next.
+		metadata["annotations"] = map[string]any{annotationFence: original.GetResourceVersion()}
+	}
+	patch, err := json.Marshal(map[string]any{"metadata": metadata})
 	if err != nil {
 		return nil, err
 	}

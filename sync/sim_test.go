@@ -22,7 +22,7 @@ import (
 //
 // TMC_SIM_SEEDS is the number of seeds (default 50; 10 with -short) and
 // TMC_SIM_SEED the first (default 1). The default is as many as hold today: of
-// the first 1,000, eleven fail, see docs/failure-model.md. A seed that fails is run again with its
+// the first 1,000, nine fail, see docs/failure-model.md. A seed that fails is run again with its
 // trace printed; it is the same run, step by step.
 func TestSimulation(t *testing.T) {
 	seeds, first := 50, uint64(1)
