@@ -72,6 +72,17 @@ func (c *ca) client(user string, groups ...string) (keyPair, error) {
 	return c.sign(template)
 }
 
+// clientOf signs a certificate for whom an encoded subject names.
+func (c *ca) clientOf(subject []byte) (keyPair, error) {
+	template, err := certificate(pkix.Name{})
+	if err != nil {
+		return keyPair{}, err
+	}
+	template.RawSubject = subject
+	template.ExtKeyUsage = []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth}
+	return c.sign(template)
+}
+
 func (c *ca) sign(template *x509.Certificate) (keyPair, error) {
 	template.KeyUsage = x509.KeyUsageDigitalSignature
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)

@@ -38,7 +38,9 @@
 //
 // Faults are methods. [KCP], [Cluster] and [Etcd] have Stop, Kill, Restart,
 // RestartEmpty, Freeze and Thaw; the [Proxy] in front of a server has Cut,
-// Delay, Limit, Reset, Refuse and Heal. A server's address, its certificates and
+// Delay, Limit, Reset, Refuse, Storm and Heal. A [Storm] is of requests: so many
+// of these verbs and resources are throttled, fail, hang, lose their answer, or
+// have their watch cut. A server's address, its certificates and
 // the configs that you hold stay the same through all of them.
 //
 // # How it works

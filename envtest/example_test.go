@@ -4,11 +4,13 @@ import (
 	"context"
 	"fmt"
 	"log"
+	"net/http"
 	"time"
 
 	kcpapisv1alpha1 "github.com/kcp-dev/sdk/apis/apis/v1alpha1"
 
 	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 
 	tmcenvtest "github.com/tmc-sdk/tmc/envtest"
@@ -95,6 +97,39 @@ func ExampleProxy() {
 	// well: true
 	// cut: false
 	// healed: true
+}
+
+// A third of all writes fails, always the same ones; reads are not concerned.
+func ExampleProxy_Storm() {
+	ctx := context.Background()
+	cluster, err := tmcenvtest.StartCluster(ctx, "eu-1")
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer cluster.Close() //nolint:errcheck // an example
+	c, err := cluster.Client()
+	if err != nil {
+		log.Fatal(err)
+	}
+
+	cluster.Proxy().Storm(tmcenvtest.Storm{
+		Answer: tmcenvtest.Fail(http.StatusInternalServerError),
+		Verbs:  []string{"create", "update", "patch", "delete"},
+		Share:  1. / 3, Seed: 1,
+	})
+	failed := 0
+	for i := range 30 {
+		ns := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: fmt.Sprint("n", i)}}
+		if c.Create(ctx, ns) != nil {
+			failed++
+		}
+	}
+	fmt.Println("a list:", c.List(ctx, &corev1.NamespaceList{}))
+	fmt.Println("creates that failed:", failed == cluster.Proxy().Struck(), failed > 0, failed < 30)
+	cluster.Proxy().Heal()
+	// Output:
+	// a list: <nil>
+	// creates that failed: true true true
 }
 
 // A provider exports an API, a tenant binds it, and the endpoint answers.

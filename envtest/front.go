@@ -25,6 +25,9 @@ func (i *instance) newFront(adminGroup string) (front, error) {
 	if err != nil {
 		return front{}, err
 	}
+	if i.proxy.relay, err = newRelay(outside.ca, backend); err != nil {
+		return front{}, err
+	}
 	direct := &access{ca: outside.ca, admin: outside.admin, addr: backend}
 	return front{access: outside, direct: direct, port: port}, nil
 }

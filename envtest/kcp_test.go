@@ -2,6 +2,7 @@ package envtest_test
 
 import (
 	"context"
+	"net/http"
 	"strings"
 	"testing"
 	"time"
@@ -118,6 +119,7 @@ func TestAWorkspaceExportsAndOthersBind(t *testing.T) {
 		_, err := all.Resource(widgets).List(short, metav1.ListOptions{})
 		require.ErrorIs(t, err, context.DeadlineExceeded)
 	})
+	t.Run("a storm strikes an endpoint, too", func(t *testing.T) { testStormOverAnEndpoint(t, kcp, urls[0], teamA) })
 	t.Run("a user may do what is granted", func(t *testing.T) { testUsers(t, kcp, teamA) })
 	t.Run("a kubeconfig leads to its workspace", func(t *testing.T) {
 		content, err := kcp.Kubeconfig(teamA.Path)
@@ -140,6 +142,33 @@ func TestAWorkspaceExportsAndOthersBind(t *testing.T) {
 		require.NoError(t, err)
 		assert.Equal(t, urls, again)
 	})
+}
+
+func testStormOverAnEndpoint(t *testing.T, kcp *tmcenvtest.KCP, endpoint string, ws tmcenvtest.Workspace) {
+	t.Helper()
+	ctx := t.Context()
+	defer kcp.Proxy().Heal()
+	kcp.Proxy().Storm(tmcenvtest.Storm{
+		Answer: tmcenvtest.Fail(http.StatusInternalServerError), Verbs: []string{"list"}, Resources: []string{"widgets"}, Path: "/services/apiexport/",
+	})
+	config := rest.CopyConfig(kcp.Config(tmcenvtest.Root))
+	config.Host = endpoint + "/clusters/*"
+	all, err := dynamic.NewForConfig(config)
+	require.NoError(t, err)
+	events, err := all.Resource(widgets).Watch(ctx, metav1.ListOptions{})
+	require.NoError(t, err, "a watch is no list")
+	defer events.Stop()
+	_, err = all.Resource(widgets).List(ctx, metav1.ListOptions{})
+	require.True(t, apierrors.IsInternalError(err), "%v", err)
+	tenant, err := kcp.Client(ws.Path)
+	require.NoError(t, err)
+	require.NoError(t, tenant.Create(ctx, newWidget("in-a-storm")), "another path")
+	seen := nextAdded(events.ResultChan(), "in-a-storm")
+	select {
+	case <-seen:
+	case <-time.After(long):
+		t.Fatal("the watch over all workspaces tells of nothing")
+	}
 }
 
 func testUsers(t *testing.T, kcp *tmcenvtest.KCP, ws tmcenvtest.Workspace) {

@@ -21,11 +21,13 @@ type Proxy struct {
 	ctx     context.Context //nolint:containedctx // ends the connections; set and cancelled by us alone
 	cancel  context.CancelFunc
 	wg      sync.WaitGroup
+	relay   *relay // nil: there are no storms
 
 	mu       sync.Mutex
 	faults   faults
 	changed  chan struct{} // closed when faults changes
 	up       bool          // whether there is a server behind it
+	relayed  bool          // whether connections lead through the relay
 	listener net.Listener  // nil: connections are refused
 	live     map[*link]struct{}
 }
@@ -85,8 +87,13 @@ func (p *Proxy) Reset() {
 	}
 }
 
-// Heal ends all faults. What a cut held back arrives.
-func (p *Proxy) Heal() { p.set(func(f *faults) { *f = faults{} }) }
+// Heal ends all faults, storms included. What a cut held back arrives.
+func (p *Proxy) Heal() {
+	p.set(func(f *faults) { *f = faults{} })
+	if p.relay != nil {
+		p.relay.weather.calm()
+	}
+}
 
 // Connections tells how many connections are live.
 func (p *Proxy) Connections() int {
@@ -109,8 +116,25 @@ func (p *Proxy) set(change func(*faults)) {
 func (p *Proxy) setUp(up bool) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	if p.relayed && !up {
+		// A relay would hold the connections to a server that is gone.
+		for l := range p.live {
+			l.reset()
+		}
+		p.relay.forget()
+	}
 	p.up = up
 	return p.listen()
+}
+
+// target is where connections lead.
+func (p *Proxy) target() string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.relayed {
+		return p.relay.addr()
+	}
+	return p.backend
 }
 
 // listen opens or closes the listener as the state wants it. p.mu is held.
@@ -170,5 +194,9 @@ func (p *Proxy) close() {
 	_ = p.setUp(false)
 	p.Reset()
 	p.wg.Wait()
+	if p.relay != nil {
+		p.relay.weather.calm()
+		p.relay.close()
+	}
 	p.release()
 }

@@ -43,7 +43,7 @@ func (p *Proxy) serve(client *net.TCPConn) {
 		return
 	}
 	var dialer net.Dialer
-	conn, err := dialer.DialContext(l.ctx, "tcp", p.backend)
+	conn, err := dialer.DialContext(l.ctx, "tcp", p.target())
 	if err != nil {
 		l.reset() // the server is down: the client shall see it at once
 		return
