@@ -110,7 +110,7 @@ func TestConcerns(t *testing.T) {
 	}
 	for name, tc := range cases {
 		t.Run(name, func(t *testing.T) {
-			m, c := &member{facts: facts{version: "v1.36.3"}}, &capacity{nodesRead: true}
+			m, c := &member{facts: findings{version: "v1.36.3"}}, &capacity{nodesRead: true}
 			tc.given(m, c)
 			var got []string
 			for _, concern := range m.concerns(c, now) {

@@ -74,16 +74,22 @@ func discover(ctx context.Context, conn *Connection, wanted map[schema.GroupVers
 // mergeAPIs returns what is served now: what was discovered, and what was
 // known of groups that did not answer. It returns old if nothing changed.
 func mergeAPIs(old *APISet, d *discovered) *APISet {
-	kinds := maps.Clone(d.apis)
+	merged := maps.Clone(d.apis)
 	if old != nil {
-		for gvk, gvr := range old.kinds {
-			if _, ok := kinds[gvk]; !ok && d.failed[gvk.GroupVersion()] {
-				kinds[gvk] = gvr
+		same := true
+		for gvk, gvr := range old.All() {
+			if _, ok := merged[gvk]; !ok && d.failed[gvk.GroupVersion()] {
+				merged[gvk] = gvr
 			}
+			same = same && merged[gvk] == gvr
 		}
-		if maps.Equal(old.kinds, kinds) {
+		if same && old.Len() == len(merged) {
 			return old
 		}
 	}
-	return &APISet{kinds: kinds}
+	apis := make([]API, 0, len(merged))
+	for gvk, gvr := range merged {
+		apis = append(apis, API{Kind: gvk, Resource: gvr})
+	}
+	return NewAPISet(apis...)
 }

@@ -1,6 +1,7 @@
 package cluster
 
 import (
+	"maps"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -13,7 +14,8 @@ func TestMergeAPIs(t *testing.T) {
 	deployment, nodeMetrics := apps.WithKind("Deployment"), metrics.WithKind("NodeMetrics")
 	all := map[schema.GroupVersionKind]schema.GroupVersionResource{deployment: apps.WithResource("deployments"), nodeMetrics: metrics.WithResource("nodes")}
 	some := map[schema.GroupVersionKind]schema.GroupVersionResource{deployment: apps.WithResource("deployments")}
-	old := &APISet{kinds: all}
+	old := NewAPISet(
+		API{Kind: deployment, Resource: all[deployment]}, API{Kind: nodeMetrics, Resource: all[nodeMetrics]})
 	cases := map[string]struct {
 		reason string
 		old    *APISet
@@ -27,7 +29,7 @@ func TestMergeAPIs(t *testing.T) {
 	}
 	for name, tc := range cases {
 		t.Run(name, func(t *testing.T) {
-			if diff := cmp.Diff(tc.want, mergeAPIs(tc.old, &tc.found).kinds); diff != "" {
+			if diff := cmp.Diff(tc.want, maps.Collect(mergeAPIs(tc.old, &tc.found).All())); diff != "" {
 				t.Errorf("%s (-want +got):\n%s", tc.reason, diff)
 			}
 		})

@@ -6,8 +6,6 @@ import (
 	"net/http"
 	"net/http/httptest"
 
-	corev1 "k8s.io/api/core/v1"
-	"k8s.io/apimachinery/pkg/api/resource"
 	"k8s.io/client-go/rest"
 
 	tmccluster "github.com/tmc-sdk/tmc/cluster"
@@ -76,19 +74,6 @@ func ExampleFleet_Subscribe() {
 	fmt.Println(<-joined)
 	// Output:
 	// eu-1
-}
-
-func ExampleRequestsOfSpec() {
-	spec := corev1.PodSpec{Containers: []corev1.Container{{
-		Name: "web",
-		Resources: corev1.ResourceRequirements{Requests: corev1.ResourceList{
-			corev1.ResourceCPU: resource.MustParse("500m"), corev1.ResourceMemory: resource.MustParse("64Mi"),
-		}},
-	}}}
-	r := tmccluster.RequestsOfSpec(&spec)
-	fmt.Println(r.MilliCPU, r.Memory>>20, r.Pods)
-	// Output:
-	// 500 64 1
 }
 
 func ExampleLoadKubeconfig() {

@@ -28,7 +28,7 @@ type member struct {
 
 	health        health
 	lastErr       error
-	facts         facts
+	facts         findings
 	usage         *usage
 	drainingSince time.Time
 	// certificateExpiry of the API server, as of the last probe.
@@ -45,8 +45,8 @@ type member struct {
 	state *State
 }
 
-// facts are what was read from a cluster. They go when its identity changes.
-type facts struct {
+// findings are what was read from a cluster. They go when its identity changes.
+type findings struct {
 	uid         types.UID
 	identityErr error
 	denied      error

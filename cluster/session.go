@@ -133,7 +133,7 @@ func (f *Fleet) identifiedLocked(logger logr.Logger, m *member, s *session, foun
 	if m.facts.uid != "" && m.facts.uid != found {
 		had := m.connected()
 		f.setIdentityLocked(m, found)
-		m.facts = facts{uid: found}
+		m.facts = findings{uid: found}
 		m.usage = newUsage()
 		m.found, m.properties = nil, nil
 		f.connectLocked(m, t)

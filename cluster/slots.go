@@ -8,30 +8,6 @@ import (
 // cluster are mostly alike, and few have more of one thing and less of another.
 const mostSlots = 16
 
-// Fits says whether some node of the cluster has room for a pod with the given
-// requests. Where that is not known for sure it says so: a cluster should not be
-// refused for what is not known.
-func (s *State) Fits(requests Resources) bool {
-	if !s.CapacityKnown || s.MoreSlots {
-		return true
-	}
-	return slices.ContainsFunc(s.FreeSlots, func(slot Resources) bool { return covers(&slot, &requests) })
-}
-
-// covers says whether an amount is at least another, resource by resource. A pod
-// takes a pod's place, whatever else it requests.
-func covers(have, want *Resources) bool {
-	if have.MilliCPU < want.MilliCPU || have.Memory < want.Memory || have.EphemeralStorage < want.EphemeralStorage || have.Pods < max(1, want.Pods) {
-		return false
-	}
-	for name, v := range want.Extended {
-		if have.Extended[name] < v {
-			return false
-		}
-	}
-	return true
-}
-
 // freeSlotsLocked returns what is free on single nodes, without those that have
 // no more of anything than another; more says that some are left out. It costs
 // time in proportion to the nodes, once for all changes since it was last asked.

@@ -37,7 +37,7 @@ func TestConditionsOfAState(t *testing.T) {
 		},
 		"degraded": {
 			"the first reason counts, and it stays schedulable",
-			State{UID: "u", Ready: true, Reachable: true, Concerns: []Concern{{ReasonNodesNotReady, "one of two"}, {ReasonVersionSkew, "old"}}},
+			State{UID: "u", Ready: true, Reachable: true, Concerns: []Concern{{Reason: ReasonNodesNotReady, Message: "one of two"}, {Reason: ReasonVersionSkew, Message: "old"}}},
 			known,
 			[]string{"Reachable=True Answering", "Identified=True Identified", "Ready=True Ready", "Schedulable=True Schedulable", "Degraded=True NodesNotReady"},
 		},

@@ -7,7 +7,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"
 
-	"github.com/tmc-sdk/tmc/cluster"
+	"github.com/tmc-sdk/tmc/cluster/facts"
 	"github.com/tmc-sdk/tmc/placement/v1alpha1"
 )
 
@@ -27,10 +27,10 @@ func (Affinity) Name() string { return "Affinity" }
 
 // Filter implements Filter for no request in particular: without the fleet
 // nothing is near anything. The engine asks ForRequest.
-func (Affinity) Filter(*Request, *cluster.State) *Reason { return nil }
+func (Affinity) Filter(*Request, *facts.State) *Reason { return nil }
 
 // ForRequest implements RequestFilter.
-func (Affinity) ForRequest(r *Request, fleet *cluster.Snapshot) Filter {
+func (Affinity) ForRequest(r *Request, fleet *facts.Snapshot) Filter {
 	f := &keepingDistance{}
 	if a := r.Spec.Affinity; a != nil {
 		for i := range a.Required {
@@ -58,7 +58,7 @@ func (Affinity) ForRequest(r *Request, fleet *cluster.Snapshot) Filter {
 }
 
 // kept adds what others keep the request away from.
-func (f *keepingDistance) kept(r *Request, fleet *cluster.Snapshot) {
+func (f *keepingDistance) kept(r *Request, fleet *facts.Snapshot) {
 	for i := range r.Neighbours {
 		n := &r.Neighbours[i]
 		if n.is(r) {
@@ -87,7 +87,7 @@ type keepingDistance struct {
 var _ BatchFilter = (*keepingDistance)(nil)
 
 // Filter implements Filter.
-func (f *keepingDistance) Filter(r *Request, c *cluster.State) *Reason {
+func (f *keepingDistance) Filter(r *Request, c *facts.State) *Reason {
 	if r.On(c.Name) {
 		return nil
 	}
@@ -106,7 +106,7 @@ func (f *keepingDistance) Filter(r *Request, c *cluster.State) *Reason {
 }
 
 // FilterChunk implements BatchFilter.
-func (f *keepingDistance) FilterChunk(_ *Request, c *cluster.Chunk, clusters cluster.Mask, refuse func(string, cluster.Mask)) {
+func (f *keepingDistance) FilterChunk(_ *Request, c *facts.Chunk, clusters facts.Mask, refuse func(string, facts.Mask)) {
 	left := clusters
 	for i := range f.near {
 		left = left.And(f.near[i].in(c))
@@ -129,10 +129,10 @@ var _ RequestScorer = PreferredAffinity{}
 func (PreferredAffinity) Name() string { return "PreferredAffinity" }
 
 // Score implements Scorer for no request in particular; see Affinity.Filter.
-func (PreferredAffinity) Score(*Request, *cluster.State) int64 { return 50 }
+func (PreferredAffinity) Score(*Request, *facts.State) int64 { return 50 }
 
 // ForRequest implements RequestScorer.
-func (PreferredAffinity) ForRequest(r *Request, fleet *cluster.Snapshot) Scorer {
+func (PreferredAffinity) ForRequest(r *Request, fleet *facts.Snapshot) Scorer {
 	s := &preferringNear{}
 	take := func(a *v1alpha1.Affinity, sign int64) {
 		if a == nil {
@@ -165,7 +165,7 @@ type nearTerm struct {
 }
 
 // Score implements Scorer.
-func (s *preferringNear) Score(_ *Request, c *cluster.State) int64 {
+func (s *preferringNear) Score(_ *Request, c *facts.State) int64 {
 	sum := int64(0)
 	for i := range s.terms {
 		if s.terms[i].has(c) {
@@ -214,7 +214,7 @@ func (t *term) selects(r *Request, n *Neighbour) bool {
 }
 
 // domains returns where the work is that a term of the request selects.
-func (t *term) domains(r *Request, fleet *cluster.Snapshot) domains {
+func (t *term) domains(r *Request, fleet *facts.Snapshot) domains {
 	d := domains{key: t.key, values: map[string]string{}}
 	for i := range r.Neighbours {
 		if n := &r.Neighbours[i]; !n.is(r) && t.selects(r, n) {
@@ -236,7 +236,7 @@ type domains struct {
 	field  string // that asks for them
 }
 
-func (d *domains) add(n *Neighbour, fleet *cluster.Snapshot) {
+func (d *domains) add(n *Neighbour, fleet *facts.Snapshot) {
 	if fleet == nil {
 		return
 	}
@@ -253,7 +253,7 @@ func (d *domains) add(n *Neighbour, fleet *cluster.Snapshot) {
 	}
 }
 
-func (d *domains) has(c *cluster.State) bool {
+func (d *domains) has(c *facts.State) bool {
 	value, ok := c.Topology(d.key)
 	if ok {
 		_, ok = d.values[value]
@@ -262,7 +262,7 @@ func (d *domains) has(c *cluster.State) bool {
 }
 
 // in returns which clusters of a chunk lie in the domains.
-func (d *domains) in(c *cluster.Chunk) cluster.Mask {
+func (d *domains) in(c *facts.Chunk) facts.Mask {
 	return c.Topology(d.key).Select(func(value string, exists bool) bool {
 		if exists {
 			_, exists = d.values[value]

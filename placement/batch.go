@@ -1,7 +1,7 @@
 package placement
 
 import (
-	"github.com/tmc-sdk/tmc/cluster"
+	"github.com/tmc-sdk/tmc/cluster/facts"
 )
 
 // RequestFilter is a Filter with state per request: what depends on the request
@@ -10,7 +10,7 @@ type RequestFilter interface {
 	Filter
 	// ForRequest returns the filter to use for a request. It bears the same
 	// name and gives the same answers. Nil: it refuses no cluster.
-	ForRequest(r *Request, fleet *cluster.Snapshot) Filter
+	ForRequest(r *Request, fleet *facts.Snapshot) Filter
 }
 
 // RequestScorer is a Scorer with state per request.
@@ -18,7 +18,7 @@ type RequestScorer interface {
 	Scorer
 	// ForRequest returns the scorer to use for a request. Nil: it has nothing
 	// to say about it, and does not count.
-	ForRequest(r *Request, fleet *cluster.Snapshot) Scorer
+	ForRequest(r *Request, fleet *facts.Snapshot) Scorer
 }
 
 // BatchFilter is a Filter that looks at the clusters of a chunk at once, for
@@ -28,7 +28,7 @@ type RequestScorer interface {
 type BatchFilter interface {
 	Filter
 	// FilterChunk calls refuse with those of the clusters that do not fit.
-	FilterChunk(r *Request, c *cluster.Chunk, clusters cluster.Mask, refuse func(code string, clusters cluster.Mask))
+	FilterChunk(r *Request, c *facts.Chunk, clusters facts.Mask, refuse func(code string, clusters facts.Mask))
 }
 
 // BatchScorer is a Scorer that scores the clusters of a chunk at once, for
@@ -36,5 +36,5 @@ type BatchFilter interface {
 type BatchScorer interface {
 	Scorer
 	// ScoreChunk sets scores, by place in the chunk, of the given clusters.
-	ScoreChunk(r *Request, c *cluster.Chunk, clusters cluster.Mask, scores []int64)
+	ScoreChunk(r *Request, c *facts.Chunk, clusters facts.Mask, scores []int64)
 }

@@ -6,7 +6,7 @@ import (
 
 	"k8s.io/apimachinery/pkg/api/resource"
 
-	"github.com/tmc-sdk/tmc/cluster"
+	"github.com/tmc-sdk/tmc/cluster/facts"
 )
 
 // Capacity refuses clusters without room for the least that they could get: all
@@ -25,7 +25,7 @@ var _ RequestFilter = Capacity{}
 func (Capacity) Name() string { return "Capacity" }
 
 // Filter implements Filter.
-func (f Capacity) Filter(r *Request, c *cluster.State) *Reason {
+func (f Capacity) Filter(r *Request, c *facts.State) *Reason {
 	if p, ok := f.ForRequest(r, nil).(*fitting); ok {
 		return p.Filter(r, c)
 	}
@@ -33,7 +33,7 @@ func (f Capacity) Filter(r *Request, c *cluster.State) *Reason {
 }
 
 // ForRequest implements RequestFilter.
-func (f Capacity) ForRequest(r *Request, _ *cluster.Snapshot) Filter {
+func (f Capacity) ForRequest(r *Request, _ *facts.Snapshot) Filter {
 	d := demandOf(r, f.Reserve)
 	one := d.need(d.least)
 	if isNothing(&one) {
@@ -46,13 +46,13 @@ func (f Capacity) ForRequest(r *Request, _ *cluster.Snapshot) Filter {
 type fitting struct {
 	Capacity
 	d   demand
-	one cluster.Resources // what a cluster needs to have free at least
+	one facts.Resources // what a cluster needs to have free at least
 }
 
 var _ BatchFilter = (*fitting)(nil)
 
 // Filter implements Filter.
-func (f *fitting) Filter(r *Request, c *cluster.State) *Reason {
+func (f *fitting) Filter(r *Request, c *facts.State) *Reason {
 	if f.d.fits(r, c) {
 		return nil
 	}
@@ -65,7 +65,7 @@ func (f *fitting) Filter(r *Request, c *cluster.State) *Reason {
 }
 
 // FilterChunk implements BatchFilter.
-func (f *fitting) FilterChunk(r *Request, c *cluster.Chunk, clusters cluster.Mask, refuse func(string, cluster.Mask)) {
+func (f *fitting) FilterChunk(r *Request, c *facts.Chunk, clusters facts.Mask, refuse func(string, facts.Mask)) {
 	facts := c.Facts()
 	refused := clusters.And(facts.CapacityKnown)
 	exact := len(f.one.Extended) == 0 && f.Reserve == 0 // the columns say all
@@ -80,7 +80,7 @@ func (f *fitting) FilterChunk(r *Request, c *cluster.Chunk, clusters cluster.Mas
 }
 
 // shortage says what is missing, for people: "2 cpu and 3Gi memory".
-func shortage(need, have *cluster.Resources) string {
+func shortage(need, have *facts.Resources) string {
 	lack := need.Sub(*have)
 	var list []string
 	say := func(what string, q *resource.Quantity) {

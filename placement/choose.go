@@ -7,7 +7,7 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 
-	"github.com/tmc-sdk/tmc/cluster"
+	"github.com/tmc-sdk/tmc/cluster/facts"
 	"github.com/tmc-sdk/tmc/placement/v1alpha1"
 )
 
@@ -24,7 +24,7 @@ func (c *candidate) keepWorth() int64 {
 
 // pick is a cluster that was chosen.
 type pick struct {
-	state   *cluster.State
+	state   *facts.State
 	score   int64
 	worth   int64
 	current *v1alpha1.Target // nil if no work of the request is there

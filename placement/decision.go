@@ -5,7 +5,7 @@ import (
 	"slices"
 	"time"
 
-	"github.com/tmc-sdk/tmc/cluster"
+	"github.com/tmc-sdk/tmc/cluster/facts"
 	"github.com/tmc-sdk/tmc/placement/v1alpha1"
 )
 
@@ -29,7 +29,7 @@ type Decision struct {
 	choice  choice
 	engine  *Engine
 	request *Request
-	fleet   *cluster.Snapshot
+	fleet   *facts.Snapshot
 }
 
 func sortTargets(targets []v1alpha1.Target) {

@@ -7,7 +7,7 @@ import (
 	"math/bits"
 	"slices"
 
-	"github.com/tmc-sdk/tmc/cluster"
+	"github.com/tmc-sdk/tmc/cluster/facts"
 	"github.com/tmc-sdk/tmc/placement/v1alpha1"
 )
 
@@ -17,7 +17,7 @@ type demand struct {
 	// total replicas of all workloads.
 	total int64
 	// whole is what every target holds besides replicas.
-	whole cluster.Resources
+	whole facts.Resources
 	// parts are the workloads with replicas.
 	parts []workloadPart
 	// least and most replicas that a chosen cluster gets.
@@ -32,7 +32,7 @@ type demand struct {
 // workloadPart is a workload with replicas.
 type workloadPart struct {
 	replicas int64
-	unit     cluster.Resources
+	unit     facts.Resources
 }
 
 // unbounded is the number of slots of a cluster whose capacity is not known, or
@@ -72,7 +72,7 @@ func demandOf(r *Request, reserve int) demand {
 }
 
 // unit is what one replica of a workload requests, or the workload itself.
-func unit(w *Workload) cluster.Resources {
+func unit(w *Workload) facts.Resources {
 	u := w.Requests
 	for i := range w.Templates {
 		u = plus(u, times(w.Templates[i].Requests, w.Templates[i].Count))
@@ -142,7 +142,7 @@ func total(r *Request) int64 {
 
 // need returns what a cluster needs for n of the replicas: of each workload its
 // part of them, rounded up.
-func (d *demand) need(n int64) cluster.Resources {
+func (d *demand) need(n int64) facts.Resources {
 	if len(d.parts) == 1 {
 		return plus(d.whole, times(d.parts[0].unit, n))
 	}
@@ -166,7 +166,7 @@ func (d *demand) partOf(i int, n int64) int64 {
 
 // free returns what is free on a cluster for the request: its own work there
 // counts as free, the reserve does not.
-func (d *demand) free(r *Request, c *cluster.State) cluster.Resources {
+func (d *demand) free(r *Request, c *facts.State) facts.Resources {
 	have := c.Free()
 	if d.reserve > 0 {
 		have = share(c.Allocatable, 100-d.reserve).Sub(c.Allocated)
@@ -178,7 +178,7 @@ func (d *demand) free(r *Request, c *cluster.State) cluster.Resources {
 }
 
 // ownOn returns what the work on a current target uses.
-func (d *demand) ownOn(r *Request, at int) cluster.Resources {
+func (d *demand) ownOn(r *Request, at int) facts.Resources {
 	sum := d.whole
 	for i := range d.parts {
 		sum = plus(sum, times(d.parts[i].unit, d.ownPart(r, i, at)))
@@ -198,7 +198,7 @@ func (d *demand) ownPart(r *Request, part, at int) int64 {
 }
 
 // fits says whether a cluster has room for the least that it could get.
-func (d *demand) fits(r *Request, c *cluster.State) bool {
+func (d *demand) fits(r *Request, c *facts.State) bool {
 	if !c.CapacityKnown {
 		return true
 	}
@@ -209,14 +209,14 @@ func (d *demand) fits(r *Request, c *cluster.State) bool {
 
 // slots returns how many replicas fit on a cluster, those of the request that
 // are there counted in.
-func (d *demand) slots(r *Request, c *cluster.State) int64 {
+func (d *demand) slots(r *Request, c *facts.State) int64 {
 	if !c.CapacityKnown {
 		return unbounded
 	}
 	return d.slotsIn(d.free(r, c))
 }
 
-func (d *demand) slotsIn(have cluster.Resources) int64 {
+func (d *demand) slotsIn(have facts.Resources) int64 {
 	if !isNothing(&d.whole) {
 		if !holds(&have, &d.whole) {
 			return 0
@@ -229,7 +229,7 @@ func (d *demand) slotsIn(have cluster.Resources) int64 {
 	case 1:
 		return timesIn(&d.parts[0].unit, &have)
 	}
-	var all cluster.Resources
+	var all facts.Resources
 	for i := range d.parts {
 		all = plus(all, times(d.parts[i].unit, d.parts[i].replicas))
 	}
@@ -251,7 +251,7 @@ func (d *demand) slotsIn(have cluster.Resources) int64 {
 }
 
 // timesIn returns how often u fits into free.
-func timesIn(u, free *cluster.Resources) int64 {
+func timesIn(u, free *facts.Resources) int64 {
 	n := int64(unbounded)
 	fit := func(one, have int64) {
 		if one > 0 {
@@ -269,7 +269,7 @@ func timesIn(u, free *cluster.Resources) int64 {
 }
 
 // holds says whether need fits into have.
-func holds(have, need *cluster.Resources) bool {
+func holds(have, need *facts.Resources) bool {
 	if need.MilliCPU > have.MilliCPU || need.Memory > have.Memory || need.EphemeralStorage > have.EphemeralStorage || need.Pods > have.Pods {
 		return false
 	}
@@ -281,25 +281,25 @@ func holds(have, need *cluster.Resources) bool {
 	return true
 }
 
-func isNothing(u *cluster.Resources) bool {
+func isNothing(u *facts.Resources) bool {
 	return u.MilliCPU <= 0 && u.Memory <= 0 && u.EphemeralStorage <= 0 && u.Pods <= 0 && len(u.Extended) == 0
 }
 
 // times multiplies; amounts beyond all reason stay the greatest there is.
-func times(u cluster.Resources, n int64) cluster.Resources {
+func times(u facts.Resources, n int64) facts.Resources {
 	u.MilliCPU, u.Memory = product(u.MilliCPU, n), product(u.Memory, n)
 	u.EphemeralStorage, u.Pods = product(u.EphemeralStorage, n), product(u.Pods, n)
 	return extended(u, func(v int64) int64 { return product(v, n) })
 }
 
 // share returns some percent of an amount, rounded down.
-func share(u cluster.Resources, percent int64) cluster.Resources {
+func share(u facts.Resources, percent int64) facts.Resources {
 	part := func(v int64) int64 { return v/100*percent + v%100*percent/100 }
 	u.MilliCPU, u.Memory, u.EphemeralStorage, u.Pods = part(u.MilliCPU), part(u.Memory), part(u.EphemeralStorage), part(u.Pods)
 	return extended(u, part)
 }
 
-func extended(u cluster.Resources, change func(int64) int64) cluster.Resources {
+func extended(u facts.Resources, change func(int64) int64) facts.Resources {
 	if len(u.Extended) == 0 {
 		return u
 	}
@@ -319,7 +319,7 @@ func product(v, n int64) int64 {
 }
 
 // plus adds; amounts beyond all reason stay the greatest there is.
-func plus(a, b cluster.Resources) cluster.Resources {
+func plus(a, b facts.Resources) facts.Resources {
 	a.MilliCPU, a.Memory = sum(a.MilliCPU, b.MilliCPU), sum(a.Memory, b.Memory)
 	a.EphemeralStorage, a.Pods = sum(a.EphemeralStorage, b.EphemeralStorage), sum(a.Pods, b.Pods)
 	if len(b.Extended) > 0 {

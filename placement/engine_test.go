@@ -14,19 +14,19 @@ import (
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
-	"github.com/tmc-sdk/tmc/cluster"
+	"github.com/tmc-sdk/tmc/cluster/facts"
 	clusterv1alpha1 "github.com/tmc-sdk/tmc/cluster/v1alpha1"
 	"github.com/tmc-sdk/tmc/placement"
 	"github.com/tmc-sdk/tmc/placement/v1alpha1"
 )
 
 // state returns a ready cluster of 10 cores, changed by the modifiers.
-func state(name, region string, modify ...func(*cluster.State)) *cluster.State {
-	s := &cluster.State{
+func state(name, region string, modify ...func(*facts.State)) *facts.State {
+	s := &facts.State{
 		Name: name, Region: region, Ready: true, Reachable: true, Version: "v1.36.3", CapacityKnown: true,
 		Labels:      map[string]string{"env": "prod"},
-		Properties:  map[string]cluster.Property{"cost": cluster.ParseProperty("2", time.Time{})},
-		Allocatable: cluster.Resources{MilliCPU: 10_000, Memory: 64 << 30, Pods: 110},
+		Properties:  map[string]facts.Property{"cost": facts.ParseProperty("2", time.Time{})},
+		Allocatable: facts.Resources{MilliCPU: 10_000, Memory: 64 << 30, Pods: 110},
 	}
 	for _, m := range modify {
 		m(s)
@@ -34,12 +34,12 @@ func state(name, region string, modify ...func(*cluster.State)) *cluster.State {
 	return s
 }
 
-func allocated(milliCPU int64) func(*cluster.State) {
-	return func(s *cluster.State) { s.Allocated.MilliCPU = milliCPU }
+func allocated(milliCPU int64) func(*facts.State) {
+	return func(s *facts.State) { s.Allocated.MilliCPU = milliCPU }
 }
 
-func tainted(effect corev1.TaintEffect, at time.Time) func(*cluster.State) {
-	return func(s *cluster.State) {
+func tainted(effect corev1.TaintEffect, at time.Time) func(*facts.State) {
+	return func(s *facts.State) {
 		s.Taints = append(s.Taints, clusterv1alpha1.Taint{Key: "down", Effect: effect, TimeAdded: &metav1.Time{Time: at}})
 	}
 }
@@ -47,7 +47,7 @@ func tainted(effect corev1.TaintEffect, at time.Time) func(*cluster.State) {
 func replicas(n int32, milliCPU int64) []placement.Workload {
 	return []placement.Workload{{
 		Kind: schema.GroupVersionKind{Group: "apps", Version: "v1", Kind: "Deployment"}, Name: "web",
-		Replicas: &n, Requests: cluster.Resources{MilliCPU: milliCPU, Pods: 1},
+		Replicas: &n, Requests: facts.Resources{MilliCPU: milliCPU, Pods: 1},
 	}}
 }
 
@@ -77,10 +77,10 @@ func ExampleEngine_Place() {
 	if err != nil {
 		panic(err)
 	}
-	fleet := cluster.NewSnapshot(
+	fleet := facts.NewSnapshot(
 		state("eu-1", "eu", allocated(4000)),
 		state("eu-2", "eu", allocated(9000)),
-		state("us-1", "us", func(s *cluster.State) { s.Unschedulable = true }),
+		state("us-1", "us", func(s *facts.State) { s.Unschedulable = true }),
 	)
 	decision, err := engine.Place(context.Background(), &placement.Request{Workloads: replicas(3, 1000)}, fleet)
 	if err != nil {
@@ -100,106 +100,106 @@ func TestPlace(t *testing.T) {
 	for name, tc := range map[string]struct {
 		reason  string
 		request placement.Request
-		fleet   []*cluster.State
+		fleet   []*facts.State
 		want    []string
 		problem string
 	}{
 		"the best by score": {
 			reason: "the cluster with more room scores higher",
-			fleet:  []*cluster.State{state("a", "eu", allocated(5000)), state("b", "eu")}, want: []string{"b"},
+			fleet:  []*facts.State{state("a", "eu", allocated(5000)), state("b", "eu")}, want: []string{"b"},
 		},
 		"ties go by name": {
 			reason: "every replica of the controller must answer alike",
-			fleet:  []*cluster.State{state("b", "eu"), state("a", "eu")}, want: []string{"a"},
+			fleet:  []*facts.State{state("b", "eu"), state("a", "eu")}, want: []string{"a"},
 		},
 		"sticky": {
 			reason:  "a better cluster is no reason to move",
 			request: placement.Request{Current: []v1alpha1.Target{{Cluster: "a"}}},
-			fleet:   []*cluster.State{state("a", "eu", allocated(9000)), state("b", "eu")}, want: []string{"a"},
+			fleet:   []*facts.State{state("a", "eu", allocated(9000)), state("b", "eu")}, want: []string{"a"},
 		},
 		"leaving is not current": {
 			reason:  "what is on its way out has no claim",
 			request: placement.Request{Current: []v1alpha1.Target{{Cluster: "a", Leaving: true}}},
-			fleet:   []*cluster.State{state("a", "eu", allocated(9000)), state("b", "eu")}, want: []string{"b"},
+			fleet:   []*facts.State{state("a", "eu", allocated(9000)), state("b", "eu")}, want: []string{"b"},
 		},
 		"a cordon keeps": {
 			reason:  "no new work, old work stays",
 			request: placement.Request{Current: []v1alpha1.Target{{Cluster: "a"}}},
-			fleet:   []*cluster.State{state("a", "eu", func(s *cluster.State) { s.Unschedulable = true }), state("b", "eu")}, want: []string{"a"},
+			fleet:   []*facts.State{state("a", "eu", func(s *facts.State) { s.Unschedulable = true }), state("b", "eu")}, want: []string{"a"},
 		},
 		"not ready keeps": {
 			reason:  "only a NoExecute taint moves work",
 			request: placement.Request{Current: []v1alpha1.Target{{Cluster: "a"}}},
-			fleet:   []*cluster.State{state("a", "eu", func(s *cluster.State) { s.Ready = false }, tainted("NoSchedule", now)), state("b", "eu")}, want: []string{"a"},
+			fleet:   []*facts.State{state("a", "eu", func(s *facts.State) { s.Ready = false }, tainted("NoSchedule", now)), state("b", "eu")}, want: []string{"a"},
 		},
 		"NoExecute moves": {
 			reason:  "an untolerated NoExecute taint evicts",
 			request: placement.Request{Current: []v1alpha1.Target{{Cluster: "a"}}, Now: now},
-			fleet:   []*cluster.State{state("a", "eu", tainted("NoExecute", now)), state("b", "eu")}, want: []string{"b"},
+			fleet:   []*facts.State{state("a", "eu", tainted("NoExecute", now)), state("b", "eu")}, want: []string{"b"},
 		},
 		"tolerated for a while": {
 			reason: "tolerationSeconds count from when the taint was added",
 			request: placement.Request{Current: []v1alpha1.Target{{Cluster: "a"}}, Now: now.Add(59 * time.Second), Spec: &v1alpha1.PlacementSpec{
 				Tolerations: []v1alpha1.Toleration{{Key: "down", Operator: "Exists", TolerationSeconds: new(int64(60))}},
 			}},
-			fleet: []*cluster.State{state("a", "eu", tainted("NoExecute", now)), state("b", "eu")}, want: []string{"a"},
+			fleet: []*facts.State{state("a", "eu", tainted("NoExecute", now)), state("b", "eu")}, want: []string{"a"},
 		},
 		"and no longer": {
 			reason: "then the work moves",
 			request: placement.Request{Current: []v1alpha1.Target{{Cluster: "a"}}, Now: now.Add(60 * time.Second), Spec: &v1alpha1.PlacementSpec{
 				Tolerations: []v1alpha1.Toleration{{Key: "down", Operator: "Exists", TolerationSeconds: new(int64(60))}},
 			}},
-			fleet: []*cluster.State{state("a", "eu", tainted("NoExecute", now)), state("b", "eu")}, want: []string{"b"},
+			fleet: []*facts.State{state("a", "eu", tainted("NoExecute", now)), state("b", "eu")}, want: []string{"b"},
 		},
 		"a time on record": {
 			reason: "a fleet that forgot since when a cluster is tainted grants no second grace",
 			request: placement.Request{Current: []v1alpha1.Target{{Cluster: "a", EvictAfter: &metav1.Time{Time: now.Add(60 * time.Second)}}}, Now: now.Add(60 * time.Second), Spec: &v1alpha1.PlacementSpec{
 				Tolerations: []v1alpha1.Toleration{{Key: "down", Operator: "Exists", TolerationSeconds: new(int64(60))}},
 			}},
-			fleet: []*cluster.State{state("a", "eu", tainted("NoExecute", now.Add(30*time.Second))), state("b", "eu")}, want: []string{"b"},
+			fleet: []*facts.State{state("a", "eu", tainted("NoExecute", now.Add(30*time.Second))), state("b", "eu")}, want: []string{"b"},
 		},
 		"own use counts as free": {
 			reason:  "work does not push itself out",
 			request: placement.Request{Workloads: replicas(9, 1000), Current: []v1alpha1.Target{{Cluster: "a"}}},
-			fleet:   []*cluster.State{state("a", "eu", allocated(9000))}, want: []string{"a"},
+			fleet:   []*facts.State{state("a", "eu", allocated(9000))}, want: []string{"a"},
 		},
 		"spread over regions": {
 			reason:  "two groups need two clusters",
 			request: placement.Request{Spec: &v1alpha1.PlacementSpec{Spread: overRegions(2)}},
-			fleet:   []*cluster.State{state("a", "eu"), state("b", "eu"), state("c", "us", allocated(9000))}, want: []string{"a", "c"},
+			fleet:   []*facts.State{state("a", "eu"), state("b", "eu"), state("c", "us", allocated(9000))}, want: []string{"a", "c"},
 		},
 		"spread that can't be": {
 			reason:  "one region is not two",
 			request: placement.Request{Spec: &v1alpha1.PlacementSpec{Spread: overRegions(2)}},
-			fleet:   []*cluster.State{state("a", "eu"), state("b", "eu")}, problem: v1alpha1.ReasonSpreadUnsatisfiable,
+			fleet:   []*facts.State{state("a", "eu"), state("b", "eu")}, problem: v1alpha1.ReasonSpreadUnsatisfiable,
 		},
 		"soft spread": {
 			reason: "ScheduleAnyway gives way",
 			request: placement.Request{Spec: &v1alpha1.PlacementSpec{Count: exactly(2), Spread: []v1alpha1.Spread{
 				{TopologyKey: "region", MinGroups: new(int32(2)), WhenUnsatisfiable: corev1.ScheduleAnyway},
 			}}},
-			fleet: []*cluster.State{state("a", "eu"), state("b", "eu")}, want: []string{"a", "b"},
+			fleet: []*facts.State{state("a", "eu"), state("b", "eu")}, want: []string{"a", "b"},
 		},
 		"two levels": {
 			reason: "regions and providers at once",
 			request: placement.Request{Spec: &v1alpha1.PlacementSpec{Count: exactly(2), Spread: []v1alpha1.Spread{
 				{TopologyKey: "region", MinGroups: new(int32(2))}, {TopologyKey: "provider", MaxGroups: new(int32(1))},
 			}}},
-			fleet: []*cluster.State{
-				state("a", "eu", func(s *cluster.State) { s.Provider = "x" }), state("b", "us", func(s *cluster.State) { s.Provider = "y" }),
-				state("c", "us", func(s *cluster.State) { s.Provider = "x" }, allocated(5000)),
+			fleet: []*facts.State{
+				state("a", "eu", func(s *facts.State) { s.Provider = "x" }), state("b", "us", func(s *facts.State) { s.Provider = "y" }),
+				state("c", "us", func(s *facts.State) { s.Provider = "x" }, allocated(5000)),
 			}, want: []string{"a", "c"},
 		},
 		"too few": {
 			reason:  "fewer than asked for is no decision",
 			request: placement.Request{Spec: &v1alpha1.PlacementSpec{Count: exactly(3)}},
-			fleet:   []*cluster.State{state("a", "eu")}, problem: v1alpha1.ReasonTooFewClusters,
+			fleet:   []*facts.State{state("a", "eu")}, problem: v1alpha1.ReasonTooFewClusters,
 		},
 		"nothing fits": {reason: "an empty fleet fits nothing", problem: v1alpha1.ReasonNoClusterFits},
 		"divided by capacity": {
 			reason:  "shares follow the free slots and sum to the replicas",
 			request: placement.Request{Workloads: replicas(10, 1000), Spec: &v1alpha1.PlacementSpec{Count: exactly(2), Division: divided(v1alpha1.DivisionCapacity)}},
-			fleet:   []*cluster.State{state("a", "eu"), state("b", "eu", allocated(5000))}, want: []string{"a:7", "b:3"},
+			fleet:   []*facts.State{state("a", "eu"), state("b", "eu", allocated(5000))}, want: []string{"a:7", "b:3"},
 		},
 		"shares by capacity stay": {
 			reason: "free capacity that changes is no reason to move replicas",
@@ -207,7 +207,7 @@ func TestPlace(t *testing.T) {
 				Workloads: replicas(10, 1000), Spec: &v1alpha1.PlacementSpec{Count: exactly(2), Division: divided(v1alpha1.DivisionCapacity)},
 				Current: []v1alpha1.Target{{Cluster: "a", Share: &six}, {Cluster: "b", Share: &four}},
 			},
-			fleet: []*cluster.State{state("a", "eu", allocated(9000)), state("b", "eu", allocated(4000))}, want: []string{"a:6", "b:4"},
+			fleet: []*facts.State{state("a", "eu", allocated(9000)), state("b", "eu", allocated(4000))}, want: []string{"a:6", "b:4"},
 		},
 		"a lost cluster's replicas move, the others stay": {
 			reason: "as few as possible move",
@@ -215,29 +215,29 @@ func TestPlace(t *testing.T) {
 				Workloads: replicas(10, 1000), Spec: &v1alpha1.PlacementSpec{Count: exactly(2), Division: divided(v1alpha1.DivisionCapacity)},
 				Current: []v1alpha1.Target{{Cluster: "a", Share: &six}, {Cluster: "b", Share: &four}},
 			},
-			fleet: []*cluster.State{state("a", "eu", allocated(6000)), state("c", "eu")}, want: []string{"a:6", "c:4"},
+			fleet: []*facts.State{state("a", "eu", allocated(6000)), state("c", "eu")}, want: []string{"a:6", "c:4"},
 		},
 		"every chosen cluster is used": {
 			reason:  "a share of none would be a target without work, to be swapped at the next look",
 			request: placement.Request{Workloads: replicas(3, 1000), Spec: &v1alpha1.PlacementSpec{Count: exactly(2), Division: divided(v1alpha1.DivisionCapacity)}},
-			fleet:   []*cluster.State{state("a", "eu"), state("b", "eu", allocated(9000))}, want: []string{"a:2", "b:1"},
+			fleet:   []*facts.State{state("a", "eu"), state("b", "eu", allocated(9000))}, want: []string{"a:2", "b:1"},
 		},
 		"packed": {
 			reason:  "as few clusters as hold the replicas",
 			request: placement.Request{Workloads: replicas(12, 1000), Spec: &v1alpha1.PlacementSpec{Count: &v1alpha1.Count{}, Division: divided(v1alpha1.DivisionPacked)}},
-			fleet:   []*cluster.State{state("a", "eu"), state("b", "eu"), state("c", "eu")}, want: []string{"a:10", "b:2"},
+			fleet:   []*facts.State{state("a", "eu"), state("b", "eu"), state("c", "eu")}, want: []string{"a:10", "b:2"},
 		},
 		"even": {
 			reason:  "the same share for all",
 			request: placement.Request{Workloads: replicas(7, 0), Spec: &v1alpha1.PlacementSpec{Count: exactly(3), Division: divided(v1alpha1.DivisionEven)}},
-			fleet:   []*cluster.State{state("a", "eu"), state("b", "eu"), state("c", "eu")}, want: []string{"a:3", "b:2", "c:2"},
+			fleet:   []*facts.State{state("a", "eu"), state("b", "eu"), state("c", "eu")}, want: []string{"a:3", "b:2", "c:2"},
 		},
 		"weighted": {
 			reason: "by the weights that selectors give",
 			request: placement.Request{Workloads: replicas(8, 0), Spec: &v1alpha1.PlacementSpec{Count: exactly(2), Division: &v1alpha1.Division{
 				Type: v1alpha1.DivisionWeighted, Weights: []v1alpha1.ClusterWeight{{Clusters: v1alpha1.ClusterSelector{Names: []string{"a"}}, Weight: 3}},
 			}}},
-			fleet: []*cluster.State{state("a", "eu"), state("b", "eu")}, want: []string{"a:6", "b:2"},
+			fleet: []*facts.State{state("a", "eu"), state("b", "eu")}, want: []string{"a:6", "b:2"},
 		},
 		"by expression and version": {
 			reason: "CEL and semantic versions select",
@@ -245,13 +245,13 @@ func TestPlace(t *testing.T) {
 				Expression:      `cluster.region == "us" && cluster.labels["env"] == "prod"`,
 				MatchProperties: []v1alpha1.Requirement{{Key: "cost", Operator: "Lt", Values: []string{"3"}}},
 			}}},
-			fleet: []*cluster.State{state("a", "eu"), state("b", "us")}, want: []string{"b"},
+			fleet: []*facts.State{state("a", "eu"), state("b", "us")}, want: []string{"b"},
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			engine, err := placement.NewEngine()
 			require.NoError(t, err)
-			d, err := engine.Place(t.Context(), &tc.request, cluster.NewSnapshot(tc.fleet...))
+			d, err := engine.Place(t.Context(), &tc.request, facts.NewSnapshot(tc.fleet...))
 			require.NoError(t, err)
 			require.Equal(t, tc.problem, d.Reason, "%s: %s", tc.reason, d.Message)
 			if diff := cmp.Diff(tc.want, outcome(d)); diff != "" {
@@ -288,7 +288,7 @@ func TestValidateSpecNamesTheField(t *testing.T) {
 
 // problem is a small instance: clusters with regions and scores, one level.
 type problem struct {
-	fleet  []*cluster.State
+	fleet  []*facts.State
 	spread v1alpha1.Spread
 	n      int32
 }
@@ -354,7 +354,7 @@ func TestSpreadAgreesWithBruteForce(t *testing.T) {
 		p := drawProblem(t)
 		d, err := engine.Place(context.Background(), &placement.Request{Spec: &v1alpha1.PlacementSpec{
 			Count: exactly(p.n), Spread: []v1alpha1.Spread{p.spread},
-		}}, cluster.NewSnapshot(p.fleet...))
+		}}, facts.NewSnapshot(p.fleet...))
 		require.NoError(t, err)
 		score := map[string]int64{}
 		for _, v := range d.Verdicts() {
@@ -385,7 +385,7 @@ func TestSharesSumFitAndStay(t *testing.T) {
 		kind := rapid.SampledFrom([]v1alpha1.DivisionType{v1alpha1.DivisionEven, v1alpha1.DivisionWeighted, v1alpha1.DivisionCapacity, v1alpha1.DivisionPacked}).Draw(t, "division")
 		n := rapid.Int32Range(0, 60).Draw(t, "replicas")
 		r := &placement.Request{Workloads: replicas(n, 1000), Spec: &v1alpha1.PlacementSpec{Count: &v1alpha1.Count{}, Division: divided(kind)}}
-		fleet := cluster.NewSnapshot(p.fleet...)
+		fleet := facts.NewSnapshot(p.fleet...)
 		d, err := engine.Place(context.Background(), r, fleet)
 		require.NoError(t, err)
 		if d.Reason != "" || n == 0 {

@@ -4,7 +4,7 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/tmc-sdk/tmc/cluster"
+	"github.com/tmc-sdk/tmc/cluster/facts"
 )
 
 // Evicted refuses clusters that the work was made to leave, while the request
@@ -17,7 +17,7 @@ var _ RequestFilter = Evicted{}
 func (Evicted) Name() string { return "Evicted" }
 
 // Filter implements Filter.
-func (Evicted) Filter(r *Request, c *cluster.State) *Reason {
+func (Evicted) Filter(r *Request, c *facts.State) *Reason {
 	for i := range r.Evicted {
 		e := &r.Evicted[i]
 		if e.Cluster != c.Name || !e.holds(r.Now) {
@@ -32,7 +32,7 @@ func (Evicted) Filter(r *Request, c *cluster.State) *Reason {
 }
 
 // ForRequest implements RequestFilter.
-func (Evicted) ForRequest(r *Request, _ *cluster.Snapshot) Filter {
+func (Evicted) ForRequest(r *Request, _ *facts.Snapshot) Filter {
 	for i := range r.Evicted {
 		if r.Evicted[i].holds(r.Now) {
 			return Evicted{}

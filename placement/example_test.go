@@ -6,7 +6,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/tmc-sdk/tmc/cluster"
+	"github.com/tmc-sdk/tmc/cluster/facts"
 	"github.com/tmc-sdk/tmc/placement"
 	"github.com/tmc-sdk/tmc/placement/placementtest"
 	"github.com/tmc-sdk/tmc/placement/v1alpha1"
@@ -19,7 +19,7 @@ var _ placement.Scorer = Cheapest{}
 
 func (Cheapest) Name() string { return "Cheapest" }
 
-func (Cheapest) Score(_ *placement.Request, c *cluster.State) int64 {
+func (Cheapest) Score(_ *placement.Request, c *facts.State) int64 {
 	cost, ok := c.Properties["cost"]
 	if !ok || !cost.Numeric {
 		return 0
@@ -34,7 +34,7 @@ var _ placement.Filter = Audited{}
 
 func (Audited) Name() string { return "Audited" }
 
-func (Audited) Filter(_ *placement.Request, c *cluster.State) *placement.Reason {
+func (Audited) Filter(_ *placement.Request, c *facts.State) *placement.Reason {
 	if c.Labels["audited"] == "true" {
 		return nil
 	}
@@ -43,7 +43,7 @@ func (Audited) Filter(_ *placement.Request, c *cluster.State) *placement.Reason 
 
 // The plugins of one's own are tested in a line each.
 func TestYourOwnFilterAndScorer(t *testing.T) {
-	audited := &cluster.State{Name: "audited", Labels: map[string]string{"audited": "true"}}
+	audited := &facts.State{Name: "audited", Labels: map[string]string{"audited": "true"}}
 	placementtest.TestFilter(t, Audited{}, placementtest.WithStates(audited))
 	placementtest.TestScorer(t, Cheapest{})
 }
@@ -53,13 +53,13 @@ func Example_yourOwnFilterAndScorer() {
 	if err != nil {
 		panic(err)
 	}
-	site := func(name, audited, cost string) *cluster.State {
-		return &cluster.State{
+	site := func(name, audited, cost string) *facts.State {
+		return &facts.State{
 			Name: name, Ready: true, Labels: map[string]string{"audited": audited},
-			Properties: map[string]cluster.Property{"cost": cluster.ParseProperty(cost, time.Time{})},
+			Properties: map[string]facts.Property{"cost": facts.ParseProperty(cost, time.Time{})},
 		}
 	}
-	fleet := cluster.NewSnapshot(site("a", "true", "70"), site("b", "true", "20"), site("c", "false", "5"))
+	fleet := facts.NewSnapshot(site("a", "true", "70"), site("b", "true", "20"), site("c", "false", "5"))
 	decision, err := engine.Place(context.Background(), &placement.Request{}, fleet)
 	if err != nil {
 		panic(err)
@@ -84,8 +84,8 @@ func ExampleMatches() {
 			{Key: "cost", Operator: v1alpha1.OpLt, Values: []string{"50"}},
 			{Key: "runtime", Operator: v1alpha1.OpSemVer, Values: []string{">=2.0.0"}},
 		},
-	}, &cluster.State{Name: "eu-1", Region: "eu", Properties: map[string]cluster.Property{
-		"cost": cluster.ParseProperty("20", time.Time{}), "runtime": cluster.ParseProperty("v2.1.3", time.Time{}),
+	}, &facts.State{Name: "eu-1", Region: "eu", Properties: map[string]facts.Property{
+		"cost": facts.ParseProperty("20", time.Time{}), "runtime": facts.ParseProperty("v2.1.3", time.Time{}),
 	}})
 	fmt.Println(ok, err)
 	// Output: true <nil>

@@ -5,7 +5,7 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/tmc-sdk/tmc/cluster"
+	"github.com/tmc-sdk/tmc/cluster/facts"
 	"github.com/tmc-sdk/tmc/placement/v1alpha1"
 )
 
@@ -67,12 +67,12 @@ func (d *Decision) Verdict(name string) (Verdict, bool) {
 	return d.judge()(state), true
 }
 
-func (d *Decision) judge() func(*cluster.State) Verdict {
+func (d *Decision) judge() func(*facts.State) Verdict {
 	filters, scorers := d.engine.filtersFor(d.request, d.fleet), d.engine.scorersFor(d.request, d.fleet)
-	return func(state *cluster.State) Verdict { return d.verdict(filters, scorers, state) }
+	return func(state *facts.State) Verdict { return d.verdict(filters, scorers, state) }
 }
 
-func (d *Decision) verdict(filters []Filter, scorers []weighted, state *cluster.State) Verdict {
+func (d *Decision) verdict(filters []Filter, scorers []weighted, state *facts.State) Verdict {
 	v := Verdict{Cluster: state.Name, Stayed: d.request.On(state.Name)}
 	for _, f := range filters {
 		switch reason := f.Filter(d.request, state); {

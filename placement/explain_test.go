@@ -8,7 +8,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/tmc-sdk/tmc/cluster"
+	"github.com/tmc-sdk/tmc/cluster/facts"
 	"github.com/tmc-sdk/tmc/placement"
 	"github.com/tmc-sdk/tmc/placement/v1alpha1"
 )
@@ -18,9 +18,9 @@ func ExampleDecision_Explain() {
 	if err != nil {
 		panic(err)
 	}
-	fleet := cluster.NewSnapshot(
+	fleet := facts.NewSnapshot(
 		state("eu-1", "eu"), state("eu-2", "eu"), state("us-1", "us", allocated(2000)),
-		state("us-2", "us", allocated(9000), func(s *cluster.State) { s.Labels["env"] = "dev" }),
+		state("us-2", "us", allocated(9000), func(s *facts.State) { s.Labels["env"] = "dev" }),
 	)
 	decision, err := engine.Place(context.Background(), &placement.Request{
 		Workloads: replicas(9, 1000),
@@ -57,7 +57,7 @@ func TestWhatWouldHaveToChange(t *testing.T) {
 		MatchExpressions: []v1alpha1.Requirement{{Key: "env", Operator: v1alpha1.OpNotIn, Values: []string{"prod", "test"}}},
 		Expression:       `cluster.region == "us"`,
 	}}}
-	d, err := engine.Place(t.Context(), r, cluster.NewSnapshot(state("b", "eu", allocated(7000))))
+	d, err := engine.Place(t.Context(), r, facts.NewSnapshot(state("b", "eu", allocated(7000))))
 	require.NoError(t, err)
 	v, ok := d.Verdict("b")
 	require.True(t, ok)
@@ -73,7 +73,7 @@ func TestWhatWouldHaveToChange(t *testing.T) {
 func TestExplanationsAreBounded(t *testing.T) {
 	var opts []placement.Option
 	for f := range 40 {
-		opts = append(opts, placement.WithFilter(placement.FilterFunc(fmt.Sprintf("filter-%d", f), func(_ *placement.Request, c *cluster.State) *placement.Reason {
+		opts = append(opts, placement.WithFilter(placement.FilterFunc(fmt.Sprintf("filter-%d", f), func(_ *placement.Request, c *facts.State) *placement.Reason {
 			if strings.HasPrefix(c.Name, fmt.Sprintf("%d-", f)) {
 				return &placement.Reason{Code: "Code" + c.Name, Message: strings.Repeat("ä", 10_000)}
 			}
@@ -82,13 +82,13 @@ func TestExplanationsAreBounded(t *testing.T) {
 	}
 	engine, err := placement.NewEngine(opts...)
 	require.NoError(t, err)
-	var states []*cluster.State
+	var states []*facts.State
 	for f := range 40 {
 		for i := range 50 {
 			states = append(states, state(fmt.Sprintf("%d-%d", f, i), "eu"))
 		}
 	}
-	d, err := engine.Place(t.Context(), &placement.Request{}, cluster.NewSnapshot(states...))
+	d, err := engine.Place(t.Context(), &placement.Request{}, facts.NewSnapshot(states...))
 	require.NoError(t, err)
 	require.LessOrEqual(t, len(d.Rejected), 16)
 	for _, r := range d.Rejected {

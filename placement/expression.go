@@ -10,7 +10,7 @@ import (
 	"github.com/google/cel-go/common/types"
 	"github.com/google/cel-go/common/types/ref"
 
-	"github.com/tmc-sdk/tmc/cluster"
+	"github.com/tmc-sdk/tmc/cluster/facts"
 )
 
 const (
@@ -122,7 +122,7 @@ func (k kind) admits(t *cel.Type) error {
 }
 
 // evaluate runs a program on a cluster.
-func evaluate(program cel.Program, request map[string]any, c *cluster.State) (bool, error) {
+func evaluate(program cel.Program, request map[string]any, c *facts.State) (bool, error) {
 	out, err := run(program, request, c)
 	if err != nil {
 		return false, err
@@ -134,7 +134,7 @@ func evaluate(program cel.Program, request map[string]any, c *cluster.State) (bo
 }
 
 // evaluateNumber runs a program on a cluster.
-func evaluateNumber(program cel.Program, request map[string]any, c *cluster.State) (float64, error) {
+func evaluateNumber(program cel.Program, request map[string]any, c *facts.State) (float64, error) {
 	out, err := run(program, request, c)
 	if err != nil {
 		return 0, err
@@ -150,7 +150,7 @@ func evaluateNumber(program cel.Program, request map[string]any, c *cluster.Stat
 	return 0, errors.New("expression: its value is not a number")
 }
 
-func run(program cel.Program, request map[string]any, c *cluster.State) (ref.Val, error) {
+func run(program cel.Program, request map[string]any, c *facts.State) (ref.Val, error) {
 	properties := make(map[string]any, len(c.Properties))
 	for name, p := range c.Properties {
 		properties[name] = p.Text
@@ -173,7 +173,7 @@ func run(program cel.Program, request map[string]any, c *cluster.State) (ref.Val
 }
 
 // amounts are resources in expressions.
-func amounts(r cluster.Resources) map[string]any {
+func amounts(r facts.Resources) map[string]any {
 	return map[string]any{"cpu": float64(r.MilliCPU) / 1000, "memory": r.Memory, "pods": r.Pods}
 }
 

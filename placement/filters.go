@@ -3,7 +3,7 @@ package placement
 import (
 	"fmt"
 
-	"github.com/tmc-sdk/tmc/cluster"
+	"github.com/tmc-sdk/tmc/cluster/facts"
 	"github.com/tmc-sdk/tmc/placement/v1alpha1"
 )
 
@@ -17,12 +17,12 @@ var _ RequestFilter = Selector{}
 func (Selector) Name() string { return "Selector" }
 
 // Filter implements Filter.
-func (s Selector) Filter(r *Request, c *cluster.State) *Reason {
+func (s Selector) Filter(r *Request, c *facts.State) *Reason {
 	return s.ForRequest(r, nil).Filter(r, c)
 }
 
 // ForRequest implements RequestFilter.
-func (s Selector) ForRequest(r *Request, _ *cluster.Snapshot) Filter {
+func (s Selector) ForRequest(r *Request, _ *facts.Snapshot) Filter {
 	var selector *v1alpha1.ClusterSelector
 	if r.Spec != nil {
 		selector = r.Spec.Clusters
@@ -41,7 +41,7 @@ type selecting struct {
 var _ BatchFilter = (*selecting)(nil)
 
 // Filter implements Filter.
-func (s *selecting) Filter(r *Request, c *cluster.State) *Reason {
+func (s *selecting) Filter(r *Request, c *facts.State) *Reason {
 	if s.err != nil {
 		return &Reason{"InvalidSelector", r.field("clusters") + ": " + s.err.Error()}
 	}
@@ -55,13 +55,13 @@ func (s *selecting) Filter(r *Request, c *cluster.State) *Reason {
 }
 
 // FilterChunk implements BatchFilter.
-func (s *selecting) FilterChunk(_ *Request, c *cluster.Chunk, clusters cluster.Mask, refuse func(string, cluster.Mask)) {
+func (s *selecting) FilterChunk(_ *Request, c *facts.Chunk, clusters facts.Mask, refuse func(string, facts.Mask)) {
 	if s.err != nil {
 		refuse("InvalidSelector", clusters)
 		return
 	}
 	left := s.matcher.columns(c, clusters)
-	var failed cluster.Mask
+	var failed facts.Mask
 	if s.matcher.program != nil {
 		for i, ok := left.Next(0); ok; i, ok = left.Next(i + 1) {
 			selected, err := evaluate(s.matcher.program, s.matcher.request, c.At(i))
@@ -88,7 +88,7 @@ var _ BatchFilter = Schedulable{}
 func (Schedulable) Name() string { return "Schedulable" }
 
 // Filter implements Filter.
-func (Schedulable) Filter(r *Request, c *cluster.State) *Reason {
+func (Schedulable) Filter(r *Request, c *facts.State) *Reason {
 	switch {
 	case r.On(c.Name):
 		return nil
@@ -101,7 +101,7 @@ func (Schedulable) Filter(r *Request, c *cluster.State) *Reason {
 }
 
 // FilterChunk implements BatchFilter.
-func (Schedulable) FilterChunk(_ *Request, c *cluster.Chunk, clusters cluster.Mask, refuse func(string, cluster.Mask)) {
+func (Schedulable) FilterChunk(_ *Request, c *facts.Chunk, clusters facts.Mask, refuse func(string, facts.Mask)) {
 	facts := c.Facts()
 	cordoned := clusters.And(facts.Unschedulable)
 	refuse("Cordoned", cordoned)
@@ -118,7 +118,7 @@ var _ BatchFilter = ServedAPIs{}
 func (ServedAPIs) Name() string { return "ServedAPIs" }
 
 // Filter implements Filter.
-func (ServedAPIs) Filter(r *Request, c *cluster.State) *Reason {
+func (ServedAPIs) Filter(r *Request, c *facts.State) *Reason {
 	if i := notServed(r, c.APIs); i >= 0 {
 		kind := r.Workloads[i].Kind
 		return &Reason{"KindNotServed", fmt.Sprintf("the cluster does not serve %s %s", kind.GroupVersion(), kind.Kind)}
@@ -127,7 +127,7 @@ func (ServedAPIs) Filter(r *Request, c *cluster.State) *Reason {
 }
 
 // notServed returns the first workload of a kind that is not served, or -1.
-func notServed(r *Request, apis *cluster.APISet) int {
+func notServed(r *Request, apis *facts.APISet) int {
 	if apis == nil {
 		return -1 // not known
 	}
@@ -140,7 +140,7 @@ func notServed(r *Request, apis *cluster.APISet) int {
 }
 
 // FilterChunk implements BatchFilter.
-func (ServedAPIs) FilterChunk(r *Request, c *cluster.Chunk, clusters cluster.Mask, refuse func(string, cluster.Mask)) {
+func (ServedAPIs) FilterChunk(r *Request, c *facts.Chunk, clusters facts.Mask, refuse func(string, facts.Mask)) {
 	facts := c.Facts()
 	for set, apis := range facts.APIs {
 		if notServed(r, apis) < 0 {

@@ -6,7 +6,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/tmc-sdk/tmc/cluster"
+	"github.com/tmc-sdk/tmc/cluster/facts"
 	"github.com/tmc-sdk/tmc/placement"
 	"github.com/tmc-sdk/tmc/placement/v1alpha1"
 )
@@ -24,7 +24,7 @@ func FuzzExpression(f *testing.F) {
 	if err != nil {
 		f.Fatal(err)
 	}
-	fleet := cluster.NewSnapshot(state("a", "eu"), state("b", "us"), &cluster.State{Name: "bare"})
+	fleet := facts.NewSnapshot(state("a", "eu"), state("b", "us"), &facts.State{Name: "bare"})
 	f.Fuzz(func(t *testing.T, text string) {
 		for _, spec := range []*v1alpha1.PlacementSpec{
 			{Clusters: &v1alpha1.ClusterSelector{Expression: text}},
@@ -59,12 +59,12 @@ func FuzzRequirement(f *testing.F) {
 			r.Values = strings.Split(values, ",")
 		}
 		s := &v1alpha1.ClusterSelector{MatchExpressions: []v1alpha1.Requirement{r}, MatchProperties: []v1alpha1.Requirement{r}}
-		var states []*cluster.State
+		var states []*facts.State
 		for i, value := range []string{one, other, ""} {
-			with := &cluster.State{Name: string(rune('a' + i)), Ready: true}
+			with := &facts.State{Name: string(rune('a' + i)), Ready: true}
 			if value != "" {
 				with.Labels = map[string]string{key: value}
-				with.Properties = map[string]cluster.Property{key: cluster.ParseProperty(value, time.Time{})}
+				with.Properties = map[string]facts.Property{key: facts.ParseProperty(value, time.Time{})}
 			}
 			states = append(states, with)
 		}
@@ -80,7 +80,7 @@ func FuzzRequirement(f *testing.F) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		d, err := engine.Place(context.Background(), &placement.Request{Spec: &v1alpha1.PlacementSpec{Clusters: s, Count: &v1alpha1.Count{}}}, cluster.NewSnapshot(states...))
+		d, err := engine.Place(context.Background(), &placement.Request{Spec: &v1alpha1.PlacementSpec{Clusters: s, Count: &v1alpha1.Count{}}}, facts.NewSnapshot(states...))
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -8,7 +8,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"pgregory.net/rapid"
 
-	"github.com/tmc-sdk/tmc/cluster"
+	"github.com/tmc-sdk/tmc/cluster/facts"
 	"github.com/tmc-sdk/tmc/placement"
 	"github.com/tmc-sdk/tmc/placement/v1alpha1"
 )
@@ -25,19 +25,19 @@ func TestSetsOfWorkloadsHaveRoom(t *testing.T) {
 			r.Spec.Division = divided(kind)
 		}
 		for i := range rapid.IntRange(1, 4).Draw(t, "workloads") {
-			w := placement.Workload{Name: fmt.Sprintf("w%d", i), Requests: cluster.Resources{MilliCPU: rapid.Int64Range(0, 3000).Draw(t, "cpu"), Memory: rapid.Int64Range(0, 9).Draw(t, "memory")}}
+			w := placement.Workload{Name: fmt.Sprintf("w%d", i), Requests: facts.Resources{MilliCPU: rapid.Int64Range(0, 3000).Draw(t, "cpu"), Memory: rapid.Int64Range(0, 9).Draw(t, "memory")}}
 			if rapid.IntRange(0, 4).Draw(t, "kind") > 0 {
 				w.Replicas = new(rapid.Int32Range(0, 12).Draw(t, "replicas"))
 			}
 			r.Workloads = append(r.Workloads, w)
 		}
-		var states []*cluster.State
+		var states []*facts.State
 		for i := range rapid.IntRange(1, 6).Draw(t, "clusters") {
-			states = append(states, state(fmt.Sprintf("c%d", i), "eu", func(s *cluster.State) {
-				s.Allocatable = cluster.Resources{MilliCPU: rapid.Int64Range(0, 30_000).Draw(t, "cores"), Memory: rapid.Int64Range(0, 60).Draw(t, "bytes")}
+			states = append(states, state(fmt.Sprintf("c%d", i), "eu", func(s *facts.State) {
+				s.Allocatable = facts.Resources{MilliCPU: rapid.Int64Range(0, 30_000).Draw(t, "cores"), Memory: rapid.Int64Range(0, 60).Draw(t, "bytes")}
 			}))
 		}
-		fleet := cluster.NewSnapshot(states...)
+		fleet := facts.NewSnapshot(states...)
 		d, err := engine.Place(context.Background(), r, fleet)
 		require.NoError(t, err)
 		if d.Reason != "" {
@@ -57,8 +57,8 @@ func TestSetsOfWorkloadsHaveRoom(t *testing.T) {
 }
 
 // usedBy returns what the workloads use on each target.
-func usedBy(r *placement.Request, targets []v1alpha1.Target) map[string]cluster.Resources {
-	used := map[string]cluster.Resources{}
+func usedBy(r *placement.Request, targets []v1alpha1.Target) map[string]facts.Resources {
+	used := map[string]facts.Resources{}
 	for i := range r.Workloads {
 		w := &r.Workloads[i]
 		var parts map[string]int32

@@ -5,7 +5,7 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 
-	"github.com/tmc-sdk/tmc/cluster"
+	"github.com/tmc-sdk/tmc/cluster/facts"
 	"github.com/tmc-sdk/tmc/placement/v1alpha1"
 )
 
@@ -62,7 +62,7 @@ type grouping struct {
 func (s *screened) groupBy(l level) grouping {
 	g := grouping{level: l, ids: make([]int32, len(s.fitting))}
 	index := map[string]int32{}
-	var buffers [2][cluster.ChunkSize + 1]int32
+	var buffers [2][facts.ChunkSize + 1]int32
 	codes, before := buffers[0][:0], buffers[1][:0] // of the chunk, and of the one before it
 	var values, valuesBefore []string
 	chunk, column := int32(-1), []uint16(nil)

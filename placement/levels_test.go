@@ -7,7 +7,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/tmc-sdk/tmc/cluster"
+	"github.com/tmc-sdk/tmc/cluster/facts"
 	"github.com/tmc-sdk/tmc/placement"
 	"github.com/tmc-sdk/tmc/placement/v1alpha1"
 )
@@ -24,7 +24,7 @@ func BenchmarkLevels(b *testing.B) {
 			s.Labels["owner"] = "owner-0"
 		}
 	}
-	fleet := cluster.NewSnapshot(states...)
+	fleet := facts.NewSnapshot(states...)
 	for name, spread := range map[string][]v1alpha1.Spread{
 		"nesting":              {{TopologyKey: "region", MinGroups: new(int32(3)), MaxGroups: new(int32(3))}, {TopologyKey: "zone", MinGroups: new(int32(5)), MaxSkew: new(int32(1))}},
 		"crossing":             {{TopologyKey: "region", MinGroups: new(int32(3)), MaxGroups: new(int32(3))}, {TopologyKey: "provider", MinGroups: new(int32(3)), MaxGroups: new(int32(4)), MaxSkew: new(int32(1))}},

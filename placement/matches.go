@@ -10,14 +10,14 @@ import (
 	"github.com/google/cel-go/cel"
 	"k8s.io/apimachinery/pkg/api/resource"
 
-	"github.com/tmc-sdk/tmc/cluster"
+	"github.com/tmc-sdk/tmc/cluster/facts"
 	"github.com/tmc-sdk/tmc/placement/v1alpha1"
 )
 
 // Matches says whether a selector selects a cluster; nil selects all. It
 // returns an error for a selector that makes no sense. To ask about many
 // clusters, compile the selector with NewMatcher.
-func Matches(s *v1alpha1.ClusterSelector, c *cluster.State) (bool, error) {
+func Matches(s *v1alpha1.ClusterSelector, c *facts.State) (bool, error) {
 	m, err := NewMatcher(s)
 	if err != nil {
 		return false, err
@@ -79,7 +79,7 @@ func newMatcher(s *v1alpha1.ClusterSelector, r *Request, x *expressions) (*Match
 
 // Matches says whether the selector selects a cluster. An expression that
 // fails on the cluster is an error.
-func (m *Matcher) Matches(c *cluster.State) (bool, error) {
+func (m *Matcher) Matches(c *facts.State) (bool, error) {
 	if len(m.names) > 0 {
 		if _, ok := slices.BinarySearch(m.names, c.Name); !ok {
 			return false, nil
@@ -103,7 +103,7 @@ func (m *Matcher) Matches(c *cluster.State) (bool, error) {
 
 // mismatch says what of the selector a cluster does not satisfy; empty if it
 // satisfies all, or an expression fails on it.
-func (m *Matcher) mismatch(c *cluster.State) string {
+func (m *Matcher) mismatch(c *facts.State) string {
 	var list []string
 	if len(m.names) > 0 {
 		if _, ok := slices.BinarySearch(m.names, c.Name); !ok {
@@ -143,7 +143,7 @@ func (r *rule) mismatch(what, value string, exists bool) []string {
 }
 
 // columns returns those of the clusters that satisfy all but the expression.
-func (m *Matcher) columns(c *cluster.Chunk, clusters cluster.Mask) cluster.Mask {
+func (m *Matcher) columns(c *facts.Chunk, clusters facts.Mask) facts.Mask {
 	for i := range m.labels {
 		clusters = clusters.And(c.Label(m.labels[i].key).Select(m.labels[i].test))
 	}

@@ -1,7 +1,7 @@
 package placement
 
 import (
-	"github.com/tmc-sdk/tmc/cluster"
+	"github.com/tmc-sdk/tmc/cluster/facts"
 )
 
 // Nodes refuses clusters of which no single node has room for one of the pods
@@ -17,7 +17,7 @@ var _ Filter = Nodes{}
 func (Nodes) Name() string { return "Nodes" }
 
 // Filter implements Filter.
-func (Nodes) Filter(r *Request, c *cluster.State) *Reason {
+func (Nodes) Filter(r *Request, c *facts.State) *Reason {
 	if r.On(c.Name) {
 		return nil
 	}

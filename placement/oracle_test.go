@@ -12,19 +12,19 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	"pgregory.net/rapid"
 
-	"github.com/tmc-sdk/tmc/cluster"
+	"github.com/tmc-sdk/tmc/cluster/facts"
 	"github.com/tmc-sdk/tmc/placement"
 	"github.com/tmc-sdk/tmc/placement/v1alpha1"
 )
 
 // instance is a small question that can be answered by trying everything.
 type instance struct {
-	fleet   []*cluster.State
+	fleet   []*facts.State
 	request *placement.Request
 }
 
 // byRank scores by a property, to have scores that tests choose.
-var byRank = placement.ScorerFunc("Rank", func(_ *placement.Request, c *cluster.State) int64 { return int64(c.Properties["rank"].Number) })
+var byRank = placement.ScorerFunc("Rank", func(_ *placement.Request, c *facts.State) int64 { return int64(c.Properties["rank"].Number) })
 
 func rankEngine(t require.TestingT) *placement.Engine {
 	engine, err := placement.NewEngine(placement.WithScorer(byRank, 1),
@@ -52,11 +52,11 @@ func drawInstance(t *rapid.T, how shape, most int, kinds ...v1alpha1.DivisionTyp
 			zone = region + zone
 			rack = zone + rack
 		}
-		in.fleet = append(in.fleet, state(fmt.Sprintf("c%d", i), region, func(s *cluster.State) {
+		in.fleet = append(in.fleet, state(fmt.Sprintf("c%d", i), region, func(s *facts.State) {
 			s.Zone = zone
 			s.Labels["rack"] = rack
 			s.Allocated.MilliCPU = 1000 * rapid.Int64Range(0, 10).Draw(t, "allocated")
-			s.Properties["rank"] = cluster.ParseProperty(fmt.Sprint(rapid.IntRange(0, 100).Draw(t, "rank")), time.Time{})
+			s.Properties["rank"] = facts.ParseProperty(fmt.Sprint(rapid.IntRange(0, 100).Draw(t, "rank")), time.Time{})
 		}))
 	}
 	bound := func(name string, low, high int32) *int32 {
@@ -102,7 +102,7 @@ func (in *instance) work(t *rapid.T) {
 }
 
 func (in *instance) place(t require.TestingT) *placement.Decision {
-	d, err := rankEngine(t).Place(context.Background(), in.request, cluster.NewSnapshot(in.fleet...))
+	d, err := rankEngine(t).Place(context.Background(), in.request, facts.NewSnapshot(in.fleet...))
 	require.NoError(t, err)
 	return d
 }
@@ -130,7 +130,7 @@ func (in *instance) bounds(fitting int) (least, most int) {
 }
 
 // room returns how many replicas a cluster may get, and the fewest that it must.
-func (in *instance) room(s *cluster.State) (least, most int64) {
+func (in *instance) room(s *facts.State) (least, most int64) {
 	least, most = 1, s.Free().MilliCPU/1000
 	d := in.request.Spec.Division
 	if d.MinPerCluster != nil {
@@ -142,7 +142,7 @@ func (in *instance) room(s *cluster.State) (least, most int64) {
 	return min(least, int64(*in.request.Workloads[0].Replicas)), most
 }
 
-func (in *instance) fits(s *cluster.State) bool {
+func (in *instance) fits(s *facts.State) bool {
 	if in.request.Spec.Division == nil {
 		return true // instances without a division have no replicas
 	}
@@ -161,7 +161,7 @@ type oracleAnswer struct {
 
 // solve tries every choice of clusters.
 func (in *instance) solve() (best oracleAnswer) {
-	var fitting []*cluster.State
+	var fitting []*facts.State
 	for _, s := range in.fleet {
 		if in.fits(s) {
 			fitting = append(fitting, s)
@@ -187,7 +187,7 @@ func (in *instance) solve() (best oracleAnswer) {
 		if n < least || n > most {
 			continue
 		}
-		chosen := make([]*cluster.State, 0, n)
+		chosen := make([]*facts.State, 0, n)
 		for i, s := range fitting {
 			if set&(1<<i) != 0 {
 				chosen = append(chosen, s)
@@ -217,7 +217,7 @@ func (a oracleAnswer) less(b oracleAnswer) bool {
 	return slices.Compare([]int64{int64(a.levels), int64(a.clusters), int64(a.kept), a.score}, []int64{int64(b.levels), int64(b.clusters), int64(b.kept), b.score}) < 0
 }
 
-func satisfied(s v1alpha1.Spread, chosen []*cluster.State) bool {
+func satisfied(s v1alpha1.Spread, chosen []*facts.State) bool {
 	groups := map[string]int32{}
 	for _, c := range chosen {
 		value, ok := c.Topology(s.TopologyKey)
@@ -230,7 +230,7 @@ func satisfied(s v1alpha1.Spread, chosen []*cluster.State) bool {
 }
 
 // holds says whether the replicas can be divided over a choice.
-func (in *instance) holds(chosen []*cluster.State) bool {
+func (in *instance) holds(chosen []*facts.State) bool {
 	if in.request.Spec.Division == nil {
 		return true
 	}
@@ -305,7 +305,7 @@ func TestDividedChoiceAgreesWithBruteForce(t *testing.T) {
 func (in *instance) checkShares(t *rapid.T, d *placement.Decision) {
 	var sum int64
 	for _, target := range d.Targets {
-		i := slices.IndexFunc(in.fleet, func(s *cluster.State) bool { return s.Name == target.Cluster })
+		i := slices.IndexFunc(in.fleet, func(s *facts.State) bool { return s.Name == target.Cluster })
 		_, most := in.room(in.fleet[i])
 		require.LessOrEqual(t, *target.Share, most, d.Explain())
 		if m := in.request.Spec.Division.MinPerCluster; m != nil {

@@ -4,7 +4,7 @@ import (
 	"context"
 	"errors"
 
-	"github.com/tmc-sdk/tmc/cluster"
+	"github.com/tmc-sdk/tmc/cluster/facts"
 	"github.com/tmc-sdk/tmc/placement/v1alpha1"
 )
 
@@ -12,7 +12,7 @@ import (
 // while they may: a decision changes only when it must. A spec that makes no
 // sense is an error, which names the field; that nothing fits is a Decision
 // with a Reason.
-func (e *Engine) Place(ctx context.Context, r *Request, fleet *cluster.Snapshot) (*Decision, error) {
+func (e *Engine) Place(ctx context.Context, r *Request, fleet *facts.Snapshot) (*Decision, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
@@ -23,7 +23,7 @@ func (e *Engine) Place(ctx context.Context, r *Request, fleet *cluster.Snapshot)
 		return nil, &SpecError{err}
 	}
 	if fleet == nil {
-		fleet = cluster.NewSnapshot()
+		fleet = facts.NewSnapshot()
 	}
 	asked := r.prepare()
 	fleet = Overlay(fleet, asked.Reserved)

@@ -1,7 +1,7 @@
 package placement
 
 import (
-	"github.com/tmc-sdk/tmc/cluster"
+	"github.com/tmc-sdk/tmc/cluster/facts"
 )
 
 // Reason says why a filter refuses a cluster.
@@ -21,7 +21,7 @@ type Filter interface {
 	// Name of the filter, unique in an engine.
 	Name() string
 	// Filter returns nil if the cluster fits, or why it does not.
-	Filter(r *Request, c *cluster.State) *Reason
+	Filter(r *Request, c *facts.State) *Reason
 }
 
 // Scorer says which of the fitting clusters are better. It is pure, as a Filter
@@ -30,31 +30,31 @@ type Scorer interface {
 	// Name of the scorer, unique in an engine.
 	Name() string
 	// Score returns 0 to 100; what is beyond is cut off.
-	Score(r *Request, c *cluster.State) int64
+	Score(r *Request, c *facts.State) int64
 }
 
 // FilterFunc makes a Filter of a name and a function.
-func FilterFunc(name string, fn func(*Request, *cluster.State) *Reason) Filter {
+func FilterFunc(name string, fn func(*Request, *facts.State) *Reason) Filter {
 	return filterFunc{name, fn}
 }
 
 type filterFunc struct {
 	name string
-	fn   func(*Request, *cluster.State) *Reason
+	fn   func(*Request, *facts.State) *Reason
 }
 
-func (f filterFunc) Name() string                                { return f.name }
-func (f filterFunc) Filter(r *Request, c *cluster.State) *Reason { return f.fn(r, c) }
+func (f filterFunc) Name() string                              { return f.name }
+func (f filterFunc) Filter(r *Request, c *facts.State) *Reason { return f.fn(r, c) }
 
 // ScorerFunc makes a Scorer of a name and a function.
-func ScorerFunc(name string, fn func(*Request, *cluster.State) int64) Scorer {
+func ScorerFunc(name string, fn func(*Request, *facts.State) int64) Scorer {
 	return scorerFunc{name, fn}
 }
 
 type scorerFunc struct {
 	name string
-	fn   func(*Request, *cluster.State) int64
+	fn   func(*Request, *facts.State) int64
 }
 
-func (f scorerFunc) Name() string                             { return f.name }
-func (f scorerFunc) Score(r *Request, c *cluster.State) int64 { return f.fn(r, c) }
+func (f scorerFunc) Name() string                           { return f.name }
+func (f scorerFunc) Score(r *Request, c *facts.State) int64 { return f.fn(r, c) }

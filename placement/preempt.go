@@ -7,7 +7,7 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/tmc-sdk/tmc/cluster"
+	"github.com/tmc-sdk/tmc/cluster/facts"
 	"github.com/tmc-sdk/tmc/placement/v1alpha1"
 )
 
@@ -35,7 +35,7 @@ type Victim struct {
 // be placed where the decision has it. It changes nothing; what is done about
 // it is the caller's. It returns nil where the request does not ask for it, or
 // nothing that may leave makes room.
-func (e *Engine) Preempt(ctx context.Context, r *Request, fleet *cluster.Snapshot, placed []*Request) (*Preemption, error) {
+func (e *Engine) Preempt(ctx context.Context, r *Request, fleet *facts.Snapshot, placed []*Request) (*Preemption, error) {
 	d, err := e.Place(ctx, r, fleet)
 	if err != nil {
 		return nil, err
@@ -69,7 +69,7 @@ type claim struct {
 	of       *Request
 	priority int32
 	cluster  string
-	amount   cluster.Resources
+	amount   facts.Resources
 }
 
 // claims returns what could leave for a request, the lowest priority first.
@@ -101,14 +101,14 @@ func (e *Engine) claims(r *Request, placed []*Request) []claim {
 }
 
 // reprieve lets those stay that can, the highest priority first.
-func (e *Engine) reprieve(ctx context.Context, r *Request, fleet *cluster.Snapshot, d *Decision, claims []claim) (*Preemption, error) {
-	chosen := make([]*cluster.State, 0, len(d.Targets))
+func (e *Engine) reprieve(ctx context.Context, r *Request, fleet *facts.Snapshot, d *Decision, claims []claim) (*Preemption, error) {
+	chosen := make([]*facts.State, 0, len(d.Targets))
 	for i := range d.Targets {
 		if state, ok := fleet.Lookup(d.Targets[i].Cluster); ok {
 			chosen = append(chosen, state)
 		}
 	}
-	small := cluster.NewSnapshot(chosen...)
+	small := facts.NewSnapshot(chosen...)
 	leave := slices.DeleteFunc(slices.Clone(claims), func(c claim) bool {
 		_, ok := small.Lookup(c.cluster)
 		return !ok
@@ -131,8 +131,8 @@ func (e *Engine) reprieve(ctx context.Context, r *Request, fleet *cluster.Snapsh
 }
 
 // without returns the fleet as it is once claims have been given up.
-func without(fleet *cluster.Snapshot, claims []claim) *cluster.Snapshot {
-	freed := map[string]*cluster.State{}
+func without(fleet *facts.Snapshot, claims []claim) *facts.Snapshot {
+	freed := map[string]*facts.State{}
 	for i := range claims {
 		c := &claims[i]
 		state := freed[c.cluster]
@@ -146,7 +146,7 @@ func without(fleet *cluster.Snapshot, claims []claim) *cluster.Snapshot {
 		}
 		state.Allocated = state.Allocated.Sub(c.amount)
 	}
-	states := make([]*cluster.State, 0, len(freed))
+	states := make([]*facts.State, 0, len(freed))
 	for _, state := range freed {
 		states = append(states, state)
 	}

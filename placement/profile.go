@@ -7,7 +7,7 @@ import (
 
 	"k8s.io/apimachinery/pkg/util/validation/field"
 
-	"github.com/tmc-sdk/tmc/cluster"
+	"github.com/tmc-sdk/tmc/cluster/facts"
 	"github.com/tmc-sdk/tmc/placement/v1alpha1"
 )
 
@@ -31,7 +31,7 @@ func builtinScorers(x *expressions) []weighted {
 }
 
 // filtersFor prepares the filters for a request.
-func (e *Engine) filtersFor(r *Request, fleet *cluster.Snapshot) []Filter {
+func (e *Engine) filtersFor(r *Request, fleet *facts.Snapshot) []Filter {
 	filters := make([]Filter, 0, len(e.filters))
 	for _, f := range e.filters {
 		if p, ok := f.(RequestFilter); ok {
@@ -45,7 +45,7 @@ func (e *Engine) filtersFor(r *Request, fleet *cluster.Snapshot) []Filter {
 }
 
 // scorersFor prepares the scorers for a request, with their weights.
-func (e *Engine) scorersFor(r *Request, fleet *cluster.Snapshot) []weighted {
+func (e *Engine) scorersFor(r *Request, fleet *facts.Snapshot) []weighted {
 	scorers := make([]weighted, 0, len(e.scorers))
 	add := func(s Scorer, weight int64) {
 		if weight <= 0 {

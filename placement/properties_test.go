@@ -8,7 +8,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"pgregory.net/rapid"
 
-	"github.com/tmc-sdk/tmc/cluster"
+	"github.com/tmc-sdk/tmc/cluster/facts"
 	"github.com/tmc-sdk/tmc/placement"
 	"github.com/tmc-sdk/tmc/placement/v1alpha1"
 )
@@ -25,7 +25,7 @@ func settled(t *rapid.T, in *instance) *placement.Decision {
 	d := in.place(t)
 	in.request.Current = d.Targets
 	for _, target := range d.Targets {
-		i := slices.IndexFunc(in.fleet, func(s *cluster.State) bool { return s.Name == target.Cluster })
+		i := slices.IndexFunc(in.fleet, func(s *facts.State) bool { return s.Name == target.Cluster })
 		with := *in.fleet[i]
 		if target.Share != nil {
 			with.Allocated.MilliCPU += *target.Share * 1000
@@ -83,7 +83,7 @@ func TestUnrelatedChangeChangesNothing(t *testing.T) {
 		again := in.place(t)
 		require.Equal(t, outcome(d), outcome(again), again.Explain())
 		if d.Targets != nil && rapid.Bool().Draw(t, "newcomer") {
-			in.fleet = append(in.fleet, state("zz", "zz", func(s *cluster.State) { s.Unschedulable = true }))
+			in.fleet = append(in.fleet, state("zz", "zz", func(s *facts.State) { s.Unschedulable = true }))
 		}
 		for i, s := range in.fleet { // what is not chosen goes, fills up or gets worse
 			if in.request.On(s.Name) {
@@ -128,7 +128,7 @@ func TestMoreClustersNeverHurt(t *testing.T) {
 		if in.place(t).Reason != "" {
 			return
 		}
-		in.fleet = append(in.fleet, state("new", rapid.SampledFrom([]string{"", "a", "n"}).Draw(t, "region"), func(s *cluster.State) {
+		in.fleet = append(in.fleet, state("new", rapid.SampledFrom([]string{"", "a", "n"}).Draw(t, "region"), func(s *facts.State) {
 			s.Zone, s.Labels["rack"] = "nz", "nzx"
 		}))
 		d := in.place(t)
@@ -146,7 +146,7 @@ func TestFewestReplicasMove(t *testing.T) {
 			return
 		}
 		lost := before.Targets[rapid.IntRange(0, len(before.Targets)-1).Draw(t, "lost")].Cluster
-		in.fleet = slices.DeleteFunc(in.fleet, func(s *cluster.State) bool { return s.Name == lost })
+		in.fleet = slices.DeleteFunc(in.fleet, func(s *facts.State) bool { return s.Name == lost })
 		after := in.place(t)
 		if after.Reason != "" {
 			return

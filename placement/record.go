@@ -12,7 +12,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
-	"github.com/tmc-sdk/tmc/cluster"
+	"github.com/tmc-sdk/tmc/cluster/facts"
 	clusterv1alpha1 "github.com/tmc-sdk/tmc/cluster/v1alpha1"
 	"github.com/tmc-sdk/tmc/placement/v1alpha1"
 )
@@ -35,7 +35,7 @@ func (d *Decision) Record() ([]byte, error) {
 	r.Now = r.Now.UTC()
 	r.Reserved = nil // the fleet has it
 	rec := record{Version: recordVersion, Filters: d.engine.filterNames(), Scorers: d.engine.profile(), Reserve: d.engine.reserve, Request: r, Outcome: d.outcome()}
-	index := map[*cluster.APISet]int{}
+	index := map[*facts.APISet]int{}
 	for state := range d.fleet.All() {
 		at, ok := index[state.APIs]
 		if !ok && state.APIs != nil {
@@ -66,11 +66,11 @@ func Replay(ctx context.Context, e *Engine, data []byte) (*Decision, error) {
 	if !slices.Equal(rec.Filters, e.filterNames()) || !slices.Equal(rec.Scorers, e.profile()) || rec.Reserve != e.reserve {
 		return nil, fmt.Errorf("placement: the record is of an engine with filters %v, scorers %v and a reserve of %d", rec.Filters, rec.Scorers, rec.Reserve)
 	}
-	sets := make([]*cluster.APISet, 0, len(rec.APIs))
+	sets := make([]*facts.APISet, 0, len(rec.APIs))
 	for _, apis := range rec.APIs {
-		sets = append(sets, cluster.NewAPISet(apis...))
+		sets = append(sets, facts.NewAPISet(apis...))
 	}
-	states := make([]*cluster.State, 0, len(rec.Clusters))
+	states := make([]*facts.State, 0, len(rec.Clusters))
 	for i := range rec.Clusters {
 		state, err := rec.Clusters[i].state(sets)
 		if err != nil {
@@ -78,7 +78,7 @@ func Replay(ctx context.Context, e *Engine, data []byte) (*Decision, error) {
 		}
 		states = append(states, state)
 	}
-	d, err := e.Place(ctx, &rec.Request, cluster.NewSnapshot(states...))
+	d, err := e.Place(ctx, &rec.Request, facts.NewSnapshot(states...))
 	if err != nil {
 		return nil, err
 	}
@@ -102,7 +102,7 @@ type record struct {
 	Scorers  []Score          `json:"scorers"`
 	Reserve  int              `json:"reserve,omitempty"`
 	Request  Request          `json:"request"`
-	APIs     [][]cluster.API  `json:"apis,omitempty"`
+	APIs     [][]facts.API    `json:"apis,omitempty"`
 	Clusters []recordedState  `json:"clusters"`
 	Outcome  recordedDecision `json:"outcome"`
 }
@@ -121,7 +121,7 @@ func (d *Decision) outcome() recordedDecision {
 // recordedState is a State in JSON. What has a type of its own here would lose
 // something in its own form: a taint its fractions of a second.
 type recordedState struct {
-	cluster.State
+	facts.State
 	Taints []recordedTaint `json:",omitempty"`
 	APIs   *int            `json:",omitempty"`
 }
@@ -132,7 +132,7 @@ type recordedTaint struct {
 	TimeAdded  *time.Time `json:",omitempty"`
 }
 
-func recordState(s *cluster.State, apis int) recordedState {
+func recordState(s *facts.State, apis int) recordedState {
 	r := recordedState{State: *s}
 	if s.APIs != nil {
 		r.APIs = &apis
@@ -147,7 +147,7 @@ func recordState(s *cluster.State, apis int) recordedState {
 		r.Taints = append(r.Taints, taint)
 	}
 	if s.Properties != nil {
-		r.Properties = make(map[string]cluster.Property, len(s.Properties))
+		r.Properties = make(map[string]facts.Property, len(s.Properties))
 		for key, p := range s.Properties {
 			p.ObservedAt = p.ObservedAt.UTC()
 			r.Properties[key] = p
@@ -156,7 +156,7 @@ func recordState(s *cluster.State, apis int) recordedState {
 	return r
 }
 
-func (r *recordedState) state(sets []*cluster.APISet) (*cluster.State, error) {
+func (r *recordedState) state(sets []*facts.APISet) (*facts.State, error) {
 	s := r.State
 	if r.APIs != nil {
 		if *r.APIs < 0 || *r.APIs >= len(sets) {

@@ -11,7 +11,7 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"pgregory.net/rapid"
 
-	"github.com/tmc-sdk/tmc/cluster"
+	"github.com/tmc-sdk/tmc/cluster/facts"
 	"github.com/tmc-sdk/tmc/placement"
 	"github.com/tmc-sdk/tmc/placement/v1alpha1"
 )
@@ -19,13 +19,13 @@ import (
 // What was recorded is decided anew to the same bytes, by another engine.
 func TestReplay(t *testing.T) {
 	now := time.Date(2026, 11, 23, 12, 0, 0, 123456789, time.FixedZone("x", 3600))
-	apis := cluster.NewAPISet(cluster.API{Kind: schema.GroupVersionKind{Group: "apps", Version: "v1", Kind: "Deployment"}})
+	apis := facts.NewAPISet(facts.API{Kind: schema.GroupVersionKind{Group: "apps", Version: "v1", Kind: "Deployment"}})
 	rapid.Check(t, func(t *rapid.T) {
 		in := drawInstance(t, drawShape(t), 8, allDivisions...)
 		in.work(t)
 		in.request.Now = now
 		in.request.Spec.Tolerations = []v1alpha1.Toleration{{Key: "down", Operator: "Exists", TolerationSeconds: new(int64(1))}}
-		in.request.Reserved = map[string]cluster.Resources{"c0": {MilliCPU: 1000, Extended: map[corev1.ResourceName]int64{"gpu": 1}}}
+		in.request.Reserved = map[string]facts.Resources{"c0": {MilliCPU: 1000, Extended: map[corev1.ResourceName]int64{"gpu": 1}}}
 		in.request.Evicted = []placement.Eviction{{Cluster: "c1", Until: now.Add(time.Nanosecond)}}
 		for i, s := range in.fleet {
 			if i%3 == 0 {
@@ -50,7 +50,7 @@ func TestReplay(t *testing.T) {
 func TestReplayRefuses(t *testing.T) {
 	engine, err := placement.NewEngine()
 	require.NoError(t, err)
-	d, err := engine.Place(t.Context(), &placement.Request{}, cluster.NewSnapshot(state("a", "eu"), state("b", "eu", allocated(1000))))
+	d, err := engine.Place(t.Context(), &placement.Request{}, facts.NewSnapshot(state("a", "eu"), state("b", "eu", allocated(1000))))
 	require.NoError(t, err)
 	recorded, err := d.Record()
 	require.NoError(t, err)

@@ -8,7 +8,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 
-	"github.com/tmc-sdk/tmc/cluster"
+	"github.com/tmc-sdk/tmc/cluster/facts"
 	clusterv1alpha1 "github.com/tmc-sdk/tmc/cluster/v1alpha1"
 	"github.com/tmc-sdk/tmc/placement"
 	"github.com/tmc-sdk/tmc/placement/v1alpha1"
@@ -16,14 +16,14 @@ import (
 
 // referenceFleet is the fleet of the reference scenario: 10 regions, 30 zones,
 // half of the clusters in production, every 20th tainted.
-func referenceFleet(n int) *cluster.Snapshot {
-	apis := cluster.NewAPISet(cluster.API{
+func referenceFleet(n int) *facts.Snapshot {
+	apis := facts.NewAPISet(facts.API{
 		Kind:     schema.GroupVersionKind{Group: "apps", Version: "v1", Kind: "Deployment"},
 		Resource: schema.GroupVersionResource{Group: "apps", Version: "v1", Resource: "deployments"},
 	})
-	states := make([]*cluster.State, n)
+	states := make([]*facts.State, n)
 	for i := range states {
-		s := &cluster.State{
+		s := &facts.State{
 			Name: fmt.Sprintf("cluster-%07d", i), Ready: true, Reachable: true, CapacityKnown: true, APIs: apis,
 			Region: fmt.Sprintf("region-%d", i%10), Zone: fmt.Sprintf("zone-%d", i%30),
 			Labels: map[string]string{"env": "prod"},
@@ -34,11 +34,11 @@ func referenceFleet(n int) *cluster.Snapshot {
 		if i%20 == 0 {
 			s.Taints = []clusterv1alpha1.Taint{{Key: "dedicated", Value: "other", Effect: corev1.TaintEffectNoSchedule}}
 		}
-		s.Allocatable = cluster.Resources{MilliCPU: int64(100+i%400) * 1000, Memory: 1000 << 30, Pods: 10_000}
-		s.Allocated = cluster.Resources{MilliCPU: int64(i%100) * 1000, Memory: 100 << 30}
+		s.Allocatable = facts.Resources{MilliCPU: int64(100+i%400) * 1000, Memory: 1000 << 30, Pods: 10_000}
+		s.Allocated = facts.Resources{MilliCPU: int64(i%100) * 1000, Memory: 100 << 30}
 		states[i] = s
 	}
-	return cluster.NewSnapshot(states...)
+	return facts.NewSnapshot(states...)
 }
 
 // referenceRequest asks for 100 replicas of 1 cpu and 1Gi in production, on 5
@@ -47,7 +47,7 @@ func referenceRequest() *placement.Request {
 	return &placement.Request{
 		Workloads: []placement.Workload{{
 			Kind: schema.GroupVersionKind{Group: "apps", Version: "v1", Kind: "Deployment"}, Name: "web", Replicas: new(int32(100)),
-			Requests: cluster.Resources{MilliCPU: 1000, Memory: 1 << 30, Pods: 1},
+			Requests: facts.Resources{MilliCPU: 1000, Memory: 1 << 30, Pods: 1},
 		}},
 		Spec: &v1alpha1.PlacementSpec{
 			Clusters: &v1alpha1.ClusterSelector{MatchLabels: map[string]string{"env": "prod"}},

@@ -5,7 +5,7 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/tmc-sdk/tmc/cluster"
+	"github.com/tmc-sdk/tmc/cluster/facts"
 	"github.com/tmc-sdk/tmc/placement/v1alpha1"
 )
 
@@ -30,7 +30,7 @@ type refusalGroup struct {
 	filter int
 	code   string
 	count  int
-	first  []*cluster.State
+	first  []*facts.State
 	reason *Reason // of the first; nil if it was refused in a batch
 }
 
@@ -43,11 +43,11 @@ func (x *refusals) group(filter int, code string) *refusalGroup {
 	if len(x.groups) >= 4*mostGroups && code != otherReasons {
 		return x.group(filter, otherReasons) // codes should be few
 	}
-	x.groups = append(x.groups, refusalGroup{filter: filter, code: code, first: make([]*cluster.State, 0, mostNames)})
+	x.groups = append(x.groups, refusalGroup{filter: filter, code: code, first: make([]*facts.State, 0, mostNames)})
 	return &x.groups[len(x.groups)-1]
 }
 
-func (x *refusals) add(filter int, reason *Reason, c *cluster.State) {
+func (x *refusals) add(filter int, reason *Reason, c *facts.State) {
 	g := x.group(filter, reason.Code)
 	if g.count++; g.count == 1 {
 		g.reason = reason
@@ -57,7 +57,7 @@ func (x *refusals) add(filter int, reason *Reason, c *cluster.State) {
 	}
 }
 
-func (x *refusals) addMask(filter int, code string, chunk *cluster.Chunk, clusters cluster.Mask) {
+func (x *refusals) addMask(filter int, code string, chunk *facts.Chunk, clusters facts.Mask) {
 	g := x.group(filter, code)
 	g.count += clusters.Count()
 	for i, ok := clusters.Next(0); ok && len(g.first) < mostNames; i, ok = clusters.Next(i + 1) {

@@ -8,7 +8,7 @@ import (
 
 	"k8s.io/apimachinery/pkg/runtime/schema"
 
-	"github.com/tmc-sdk/tmc/cluster"
+	"github.com/tmc-sdk/tmc/cluster/facts"
 	"github.com/tmc-sdk/tmc/placement/v1alpha1"
 )
 
@@ -35,7 +35,7 @@ type Request struct {
 	// Reserved is what counts as used by cluster, though the cluster does not
 	// report it yet: see Reservations. It includes what the request's own work
 	// has reserved.
-	Reserved map[string]cluster.Resources
+	Reserved map[string]facts.Resources
 	// Evicted are the clusters that the work was made to leave and does not
 	// return to for a while.
 	Evicted []Eviction
@@ -84,7 +84,7 @@ type Workload struct {
 	// Replicas that the object asks for; nil for a kind without replicas.
 	Replicas *int32
 	// Requests of one replica, or of the whole workload where Replicas is nil.
-	Requests cluster.Resources
+	Requests facts.Resources
 	// Templates of a workload whose replicas each consist of several kinds of
 	// pods, which land together: what they request adds to Requests.
 	Templates []PodTemplate
@@ -101,7 +101,7 @@ type PodTemplate struct {
 	// Count of pods of the template in one replica of the workload.
 	Count int64
 	// Requests of one of the pods.
-	Requests cluster.Resources
+	Requests facts.Resources
 }
 
 // On says whether work of the request is on a cluster and not leaving it.

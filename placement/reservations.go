@@ -6,17 +6,17 @@ import (
 	"slices"
 	"time"
 
-	"github.com/tmc-sdk/tmc/cluster"
+	"github.com/tmc-sdk/tmc/cluster/facts"
 	"github.com/tmc-sdk/tmc/placement/v1alpha1"
 )
 
 // Overlay returns the fleet with some more counted as used on its clusters. It
 // shares what does not change with the fleet.
-func Overlay(fleet *cluster.Snapshot, used map[string]cluster.Resources) *cluster.Snapshot {
+func Overlay(fleet *facts.Snapshot, used map[string]facts.Resources) *facts.Snapshot {
 	if len(used) == 0 || fleet == nil {
 		return fleet
 	}
-	states := make([]*cluster.State, 0, len(used))
+	states := make([]*facts.State, 0, len(used))
 	for _, name := range slices.Sorted(maps.Keys(used)) {
 		if state, ok := fleet.Lookup(name); ok {
 			states = append(states, overlaid(state, used[name]))
@@ -25,7 +25,7 @@ func Overlay(fleet *cluster.Snapshot, used map[string]cluster.Resources) *cluste
 	return fleet.With(states...)
 }
 
-func overlaid(state *cluster.State, used cluster.Resources) *cluster.State {
+func overlaid(state *facts.State, used facts.Resources) *facts.State {
 	with := *state
 	with.Allocated = plus(state.Allocated, used)
 	return &with
@@ -37,29 +37,29 @@ func overlaid(state *cluster.State, used cluster.Resources) *cluster.State {
 // told the time. It is not safe for concurrent use.
 type Reservations struct {
 	byOwner map[string]map[string]reservation // owner, then cluster
-	sums    map[string]cluster.Resources
+	sums    map[string]facts.Resources
 	expires time.Time // when the first of them does; zero if there are none
 
 	// the last fleet that was overlaid, what was made of it, and which
 	// clusters have changed since.
-	fleet, over *cluster.Snapshot
+	fleet, over *facts.Snapshot
 	changed     map[string]bool
 }
 
 type reservation struct {
-	amount  cluster.Resources
+	amount  facts.Resources
 	expires time.Time
 }
 
 // NewReservations returns an empty ledger.
 func NewReservations() *Reservations {
-	return &Reservations{byOwner: map[string]map[string]reservation{}, sums: map[string]cluster.Resources{}, changed: map[string]bool{}}
+	return &Reservations{byOwner: map[string]map[string]reservation{}, sums: map[string]facts.Resources{}, changed: map[string]bool{}}
 }
 
 // Reserve counts, for an owner, what a decision needs more than before as used,
 // until it expires. It replaces what the owner had reserved on the clusters
 // that it names.
-func (v *Reservations) Reserve(owner string, amounts map[string]cluster.Resources, expires time.Time) {
+func (v *Reservations) Reserve(owner string, amounts map[string]facts.Resources, expires time.Time) {
 	for name, amount := range amounts {
 		v.drop(owner, name)
 		if isNothing(&amount) {
@@ -126,7 +126,7 @@ func (v *Reservations) drop(owner, name string) {
 	v.changed[name] = true
 }
 
-func allZero(r cluster.Resources) bool {
+func allZero(r facts.Resources) bool {
 	for _, n := range r.Extended {
 		if n > 0 {
 			return false
@@ -137,7 +137,7 @@ func allZero(r cluster.Resources) bool {
 
 // Reserved returns what is reserved by cluster, for Request.Reserved. The
 // caller owns the map.
-func (v *Reservations) Reserved() map[string]cluster.Resources { return maps.Clone(v.sums) }
+func (v *Reservations) Reserved() map[string]facts.Resources { return maps.Clone(v.sums) }
 
 // Len returns the number of owners with reservations.
 func (v *Reservations) Len() int { return len(v.byOwner) }
@@ -145,7 +145,7 @@ func (v *Reservations) Len() int { return len(v.byOwner) }
 // Fleet returns the fleet with what is reserved counted as used: with it a
 // Request needs no Reserved. It is kept: for the fleet of the last call only
 // what changed since is made anew.
-func (v *Reservations) Fleet(fleet *cluster.Snapshot) *cluster.Snapshot {
+func (v *Reservations) Fleet(fleet *facts.Snapshot) *facts.Snapshot {
 	if fleet != v.fleet || v.over == nil {
 		v.fleet, v.over = fleet, Overlay(fleet, v.sums)
 		clear(v.changed)
@@ -154,13 +154,13 @@ func (v *Reservations) Fleet(fleet *cluster.Snapshot) *cluster.Snapshot {
 	if len(v.changed) == 0 {
 		return v.over
 	}
-	states := make([]*cluster.State, 0, len(v.changed))
+	states := make([]*facts.State, 0, len(v.changed))
 	for name := range v.changed {
 		if state, ok := fleet.Lookup(name); ok {
 			states = append(states, overlaid(state, v.sums[name]))
 		}
 	}
-	slices.SortFunc(states, func(a, b *cluster.State) int { return cmp.Compare(a.Name, b.Name) })
+	slices.SortFunc(states, func(a, b *facts.State) int { return cmp.Compare(a.Name, b.Name) })
 	v.over = v.over.With(states...)
 	clear(v.changed)
 	return v.over
@@ -168,14 +168,14 @@ func (v *Reservations) Fleet(fleet *cluster.Snapshot) *cluster.Snapshot {
 
 // Needs returns what the targets of a decision need by cluster more than what
 // the request's current targets hold: what to reserve when it is recorded.
-func (d *Decision) Needs() map[string]cluster.Resources {
+func (d *Decision) Needs() map[string]facts.Resources {
 	if d.engine == nil {
 		return nil
 	}
 	before := demandOf(d.request, d.engine.reserve)
 	after := d.request.after(d.Targets)
 	now := demandOf(after, d.engine.reserve)
-	needs := make(map[string]cluster.Resources, len(d.Targets))
+	needs := make(map[string]facts.Resources, len(d.Targets))
 	for i := range after.Current {
 		name := after.Current[i].Cluster
 		need := now.ownOn(after, i)

@@ -9,7 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"pgregory.net/rapid"
 
-	"github.com/tmc-sdk/tmc/cluster"
+	"github.com/tmc-sdk/tmc/cluster/facts"
 	"github.com/tmc-sdk/tmc/placement"
 	"github.com/tmc-sdk/tmc/placement/v1alpha1"
 )
@@ -20,7 +20,7 @@ func ExampleReservations() {
 	if err != nil {
 		panic(err)
 	}
-	fleet := cluster.NewSnapshot(state("a", "eu"), state("b", "eu", allocated(1000)))
+	fleet := facts.NewSnapshot(state("a", "eu"), state("b", "eu", allocated(1000)))
 	now := time.Unix(0, 0)
 	reservations := placement.NewReservations()
 	for _, name := range []string{"first", "second", "third"} {
@@ -43,17 +43,17 @@ func ExampleReservations() {
 
 func TestReservationsExpire(t *testing.T) {
 	at := func(s int64) time.Time { return time.Unix(s, 0) }
-	one := map[string]cluster.Resources{"a": {MilliCPU: 1}}
+	one := map[string]facts.Resources{"a": {MilliCPU: 1}}
 	v := placement.NewReservations()
 	require.True(t, v.Expire(at(0)).IsZero())
 	v.Reserve("x", one, at(10))
-	v.Reserve("y", map[string]cluster.Resources{"a": {MilliCPU: 2}, "b": {Pods: 1}}, at(20))
-	require.Equal(t, map[string]cluster.Resources{"a": {MilliCPU: 3}, "b": {Pods: 1}}, v.Reserved())
+	v.Reserve("y", map[string]facts.Resources{"a": {MilliCPU: 2}, "b": {Pods: 1}}, at(20))
+	require.Equal(t, map[string]facts.Resources{"a": {MilliCPU: 3}, "b": {Pods: 1}}, v.Reserved())
 	require.Equal(t, at(10), v.Expire(at(9)))
 	require.Equal(t, at(20), v.Expire(at(10)))
-	require.Equal(t, map[string]cluster.Resources{"a": {MilliCPU: 2}, "b": {Pods: 1}}, v.Reserved())
+	require.Equal(t, map[string]facts.Resources{"a": {MilliCPU: 2}, "b": {Pods: 1}}, v.Reserved())
 	v.Release("y", "a")
-	require.Equal(t, map[string]cluster.Resources{"b": {Pods: 1}}, v.Reserved())
+	require.Equal(t, map[string]facts.Resources{"b": {Pods: 1}}, v.Reserved())
 	require.True(t, v.Expire(at(20)).IsZero())
 	require.Empty(t, v.Reserved())
 	require.Zero(t, v.Len())
@@ -74,7 +74,7 @@ func TestReservedFleetIsKeptUpToDate(t *testing.T) {
 			case 1:
 				v.Expire(time.Unix(int64(step), 0))
 			default:
-				v.Reserve(owner, map[string]cluster.Resources{name: {MilliCPU: rapid.Int64Range(0, 9).Draw(t, "cpu")}}, time.Unix(int64(step+3), 0))
+				v.Reserve(owner, map[string]facts.Resources{name: {MilliCPU: rapid.Int64Range(0, 9).Draw(t, "cpu")}}, time.Unix(int64(step+3), 0))
 			}
 			if rapid.Bool().Draw(t, "look") {
 				want := placement.Overlay(fleet, v.Reserved())
@@ -96,8 +96,8 @@ func TestNeeds(t *testing.T) {
 		Workloads: replicas(8, 1000), Current: []v1alpha1.Target{{Cluster: "a", Share: &five}},
 		Spec: &v1alpha1.PlacementSpec{Count: exactly(2), Division: divided(v1alpha1.DivisionCapacity)},
 	}
-	d, err := engine.Place(t.Context(), r, cluster.NewSnapshot(state("a", "", allocated(5000)), state("b", "", allocated(5000))))
+	d, err := engine.Place(t.Context(), r, facts.NewSnapshot(state("a", "", allocated(5000)), state("b", "", allocated(5000))))
 	require.NoError(t, err)
 	require.Equal(t, []string{"a:5", "b:3"}, outcome(d))
-	require.Equal(t, map[string]cluster.Resources{"b": {MilliCPU: 3000, Pods: 3}}, d.Needs())
+	require.Equal(t, map[string]facts.Resources{"b": {MilliCPU: 3000, Pods: 3}}, d.Needs())
 }

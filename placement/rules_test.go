@@ -10,7 +10,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 
-	"github.com/tmc-sdk/tmc/cluster"
+	"github.com/tmc-sdk/tmc/cluster/facts"
 	"github.com/tmc-sdk/tmc/placement"
 	"github.com/tmc-sdk/tmc/placement/v1alpha1"
 )
@@ -19,9 +19,9 @@ func labelled(key, value string) metav1.LabelSelector {
 	return metav1.LabelSelector{MatchLabels: map[string]string{key: value}}
 }
 
-func property(key, value string) func(*cluster.State) {
-	return func(s *cluster.State) {
-		s.Properties = map[string]cluster.Property{key: cluster.ParseProperty(value, time.Time{})}
+func property(key, value string) func(*facts.State) {
+	return func(s *facts.State) {
+		s.Properties = map[string]facts.Property{key: facts.ParseProperty(value, time.Time{})}
 	}
 }
 
@@ -40,7 +40,7 @@ func db(modify ...func(*placement.Neighbour)) []placement.Neighbour {
 
 func TestFilters(t *testing.T) {
 	now := time.Unix(1000, 0)
-	three := []*cluster.State{state("eu-1", "eu"), state("eu-2", "eu"), state("us-1", "us")}
+	three := []*facts.State{state("eu-1", "eu"), state("eu-2", "eu"), state("us-1", "us")}
 	near := func(key string, scope v1alpha1.AffinityScope) *v1alpha1.Affinity {
 		return &v1alpha1.Affinity{Required: []v1alpha1.AffinityTerm{{PlacementSelector: labelled("app", "db"), TopologyKey: key, Scope: scope}}}
 	}
@@ -48,7 +48,7 @@ func TestFilters(t *testing.T) {
 	for name, tc := range map[string]struct {
 		reason  string
 		request placement.Request
-		fleet   []*cluster.State
+		fleet   []*facts.State
 		want    []string
 	}{
 		"affinity to a cluster": {
@@ -114,29 +114,29 @@ func TestFilters(t *testing.T) {
 		},
 		"reserved": {
 			reason:  "what others were just given counts as used",
-			request: placement.Request{Spec: &v1alpha1.PlacementSpec{Count: all}, Workloads: replicas(3, 1000), Reserved: map[string]cluster.Resources{"eu-1": {MilliCPU: 8000}, "us-1": {MilliCPU: 7000}, "gone": {MilliCPU: 1}}},
+			request: placement.Request{Spec: &v1alpha1.PlacementSpec{Count: all}, Workloads: replicas(3, 1000), Reserved: map[string]facts.Resources{"eu-1": {MilliCPU: 8000}, "us-1": {MilliCPU: 7000}, "gone": {MilliCPU: 1}}},
 			want:    []string{"eu-2", "us-1"},
 		},
 		"not divided": {
 			reason:  "a workload without replicas needs room as well",
-			request: placement.Request{Spec: &v1alpha1.PlacementSpec{Count: all}, Workloads: []placement.Workload{{Requests: cluster.Resources{MilliCPU: 5000}}}},
-			fleet:   []*cluster.State{state("a", "eu", allocated(5000)), state("b", "eu", allocated(5001))},
+			request: placement.Request{Spec: &v1alpha1.PlacementSpec{Count: all}, Workloads: []placement.Workload{{Requests: facts.Resources{MilliCPU: 5000}}}},
+			fleet:   []*facts.State{state("a", "eu", allocated(5000)), state("b", "eu", allocated(5001))},
 			want:    []string{"a"},
 		},
 		"templates": {
 			reason: "the pods of one replica land together",
 			request: placement.Request{Spec: &v1alpha1.PlacementSpec{Count: all}, Workloads: []placement.Workload{{
-				Replicas: new(int32(2)), Templates: []placement.PodTemplate{{Name: "head", Count: 1, Requests: cluster.Resources{MilliCPU: 1000}}, {Name: "worker", Count: 3, Requests: cluster.Resources{MilliCPU: 500}}},
+				Replicas: new(int32(2)), Templates: []placement.PodTemplate{{Name: "head", Count: 1, Requests: facts.Resources{MilliCPU: 1000}}, {Name: "worker", Count: 3, Requests: facts.Resources{MilliCPU: 500}}},
 			}}},
-			fleet: []*cluster.State{state("a", "eu", allocated(5000)), state("b", "eu", allocated(5001))},
+			fleet: []*facts.State{state("a", "eu", allocated(5000)), state("b", "eu", allocated(5001))},
 			want:  []string{"a"},
 		},
 		"several workloads": {
 			reason: "a big one and a small one need their sum, not the biggest for every replica",
 			request: placement.Request{Spec: &v1alpha1.PlacementSpec{Count: all}, Workloads: []placement.Workload{
-				{Replicas: new(int32(1)), Requests: cluster.Resources{MilliCPU: 4000}}, {Replicas: new(int32(10)), Requests: cluster.Resources{MilliCPU: 100}},
+				{Replicas: new(int32(1)), Requests: facts.Resources{MilliCPU: 4000}}, {Replicas: new(int32(10)), Requests: facts.Resources{MilliCPU: 100}},
 			}},
-			fleet: []*cluster.State{state("a", "eu", allocated(5000)), state("b", "eu", allocated(5001))},
+			fleet: []*facts.State{state("a", "eu", allocated(5000)), state("b", "eu", allocated(5001))},
 			want:  []string{"a"},
 		},
 	} {
@@ -147,7 +147,7 @@ func TestFilters(t *testing.T) {
 			if fleet == nil {
 				fleet = three
 			}
-			d, err := engine.Place(t.Context(), &tc.request, cluster.NewSnapshot(fleet...))
+			d, err := engine.Place(t.Context(), &tc.request, facts.NewSnapshot(fleet...))
 			require.NoError(t, err)
 			if diff := cmp.Diff(tc.want, outcome(d)); diff != "" {
 				t.Errorf("%s (-want +got):\n%s\n%s", tc.reason, diff, d.Explain())
@@ -161,11 +161,11 @@ func TestScorers(t *testing.T) {
 		s.Weights = append(s.Weights, v1alpha1.ScorerWeight{Name: "FreeCapacity"}, v1alpha1.ScorerWeight{Name: "Preferred"}, v1alpha1.ScorerWeight{Name: "Taints"})
 		return &v1alpha1.PlacementSpec{Scoring: &s}
 	}
-	costs := []*cluster.State{state("a", "eu", property("cost", "10")), state("b", "eu", property("cost", "15")), state("c", "eu", property("cost", "30")), state("d", "eu", property("cost", "dear"))}
-	twoKinds := []*cluster.State{
-		state("full", "eu", func(s *cluster.State) { s.Allocated.MilliCPU, s.Allocated.Memory = 9000, 32<<30 }),
-		state("half", "us", func(s *cluster.State) { s.Allocated.MilliCPU, s.Allocated.Memory = 5000, 32<<30 }),
-		state("free", "", func(s *cluster.State) { s.CapacityKnown = false }),
+	costs := []*facts.State{state("a", "eu", property("cost", "10")), state("b", "eu", property("cost", "15")), state("c", "eu", property("cost", "30")), state("d", "eu", property("cost", "dear"))}
+	twoKinds := []*facts.State{
+		state("full", "eu", func(s *facts.State) { s.Allocated.MilliCPU, s.Allocated.Memory = 9000, 32<<30 }),
+		state("half", "us", func(s *facts.State) { s.Allocated.MilliCPU, s.Allocated.Memory = 5000, 32<<30 }),
+		state("free", "", func(s *facts.State) { s.CapacityKnown = false }),
 	}
 	preferred := func(weight int32) []v1alpha1.PreferredAffinityTerm {
 		return []v1alpha1.PreferredAffinityTerm{{AffinityTerm: v1alpha1.AffinityTerm{PlacementSelector: labelled("app", "db"), TopologyKey: "region"}, Weight: weight}}
@@ -173,7 +173,7 @@ func TestScorers(t *testing.T) {
 	for name, tc := range map[string]struct {
 		reason  string
 		request placement.Request
-		fleet   []*cluster.State
+		fleet   []*facts.State
 		want    string
 	}{
 		"ascending": {
@@ -236,7 +236,7 @@ func TestScorers(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			engine, err := placement.NewEngine()
 			require.NoError(t, err)
-			d, err := engine.Place(t.Context(), &tc.request, cluster.NewSnapshot(tc.fleet...))
+			d, err := engine.Place(t.Context(), &tc.request, facts.NewSnapshot(tc.fleet...))
 			require.NoError(t, err)
 			var got []string
 			for _, v := range d.Verdicts() {
@@ -248,11 +248,11 @@ func TestScorers(t *testing.T) {
 }
 
 func TestNormalized(t *testing.T) {
-	raw := placement.ScorerFunc("Latency", func(_ *placement.Request, c *cluster.State) int64 { return int64(c.Properties["ms"].Number) * 1000 })
+	raw := placement.ScorerFunc("Latency", func(_ *placement.Request, c *facts.State) int64 { return int64(c.Properties["ms"].Number) * 1000 })
 	engine, err := placement.NewEngine(placement.WithScorer(placement.Normalized(raw), 1),
 		placement.WithScorer(placement.FreeCapacity{}, 0), placement.WithScorer(placement.Preferred{}, 0), placement.WithScorer(placement.Taints{}, 0))
 	require.NoError(t, err)
-	d, err := engine.Place(t.Context(), &placement.Request{}, cluster.NewSnapshot(state("a", "", property("ms", "-20")), state("b", "", property("ms", "80")), state("c", "", property("ms", "5"))))
+	d, err := engine.Place(t.Context(), &placement.Request{}, facts.NewSnapshot(state("a", "", property("ms", "-20")), state("b", "", property("ms", "80")), state("c", "", property("ms", "5"))))
 	require.NoError(t, err)
 	var got []int64
 	for _, v := range d.Verdicts() {
@@ -265,7 +265,7 @@ func TestCapacityReserve(t *testing.T) {
 	engine, err := placement.NewEngine(placement.WithCapacityReserve(20))
 	require.NoError(t, err)
 	r := &placement.Request{Workloads: replicas(1, 3000), Spec: &v1alpha1.PlacementSpec{Count: &v1alpha1.Count{}}}
-	d, err := engine.Place(t.Context(), r, cluster.NewSnapshot(state("a", "", allocated(5000)), state("b", "", allocated(5001))))
+	d, err := engine.Place(t.Context(), r, facts.NewSnapshot(state("a", "", allocated(5000)), state("b", "", allocated(5001))))
 	require.NoError(t, err)
 	require.Equal(t, []string{"a"}, outcome(d), "8 of 10 cores may be used")
 	_, err = placement.NewEngine(placement.WithCapacityReserve(101))
@@ -289,12 +289,12 @@ func TestSeveralWorkloadsFitAsOneSet(t *testing.T) {
 	apps := schema.GroupVersionKind{Group: "apps", Version: "v1", Kind: "Deployment"}
 	r := &placement.Request{
 		Workloads: []placement.Workload{
-			{Kind: apps, Name: "big", Replicas: new(int32(4)), Requests: cluster.Resources{MilliCPU: 3000}},
-			{Kind: apps, Name: "small", Replicas: new(int32(20)), Requests: cluster.Resources{MilliCPU: 100}},
+			{Kind: apps, Name: "big", Replicas: new(int32(4)), Requests: facts.Resources{MilliCPU: 3000}},
+			{Kind: apps, Name: "small", Replicas: new(int32(20)), Requests: facts.Resources{MilliCPU: 100}},
 		},
 		Spec: &v1alpha1.PlacementSpec{Count: &v1alpha1.Count{}, Division: divided(v1alpha1.DivisionCapacity)},
 	}
-	d, err := engine.Place(t.Context(), r, cluster.NewSnapshot(state("a", ""), state("b", "")))
+	d, err := engine.Place(t.Context(), r, facts.NewSnapshot(state("a", ""), state("b", "")))
 	require.NoError(t, err)
 	require.Empty(t, d.Reason, d.Message)
 	require.Equal(t, []string{"a:12", "b:12"}, outcome(d), "the biggest for every replica would be 72 cores; these are 14")
@@ -303,14 +303,14 @@ func TestSeveralWorkloadsFitAsOneSet(t *testing.T) {
 func TestNodes(t *testing.T) {
 	engine, err := placement.NewEngine(placement.WithFilter(placement.Nodes{}))
 	require.NoError(t, err)
-	nodes := func(milliCPU ...int64) func(*cluster.State) {
-		return func(s *cluster.State) {
+	nodes := func(milliCPU ...int64) func(*facts.State) {
+		return func(s *facts.State) {
 			for _, n := range milliCPU {
-				s.FreeSlots = append(s.FreeSlots, cluster.Resources{MilliCPU: n, Pods: 10})
+				s.FreeSlots = append(s.FreeSlots, facts.Resources{MilliCPU: n, Pods: 10})
 			}
 		}
 	}
-	fleet := cluster.NewSnapshot(state("big", "", nodes(1000, 3000)), state("small", "", nodes(1000, 1000, 1000)))
+	fleet := facts.NewSnapshot(state("big", "", nodes(1000, 3000)), state("small", "", nodes(1000, 1000, 1000)))
 	r := &placement.Request{Workloads: replicas(1, 2000), Spec: &v1alpha1.PlacementSpec{Count: &v1alpha1.Count{}}}
 	d, err := engine.Place(t.Context(), r, fleet)
 	require.NoError(t, err)
@@ -319,7 +319,7 @@ func TestNodes(t *testing.T) {
 	d, err = engine.Place(t.Context(), r, fleet)
 	require.NoError(t, err)
 	require.Equal(t, []string{"big", "small"}, outcome(d), "what runs stays")
-	r = &placement.Request{Workloads: []placement.Workload{{Name: "ray", Replicas: new(int32(1)), Templates: []placement.PodTemplate{{Name: "head", Count: 1, Requests: cluster.Resources{MilliCPU: 2000}}}}}}
+	r = &placement.Request{Workloads: []placement.Workload{{Name: "ray", Replicas: new(int32(1)), Templates: []placement.PodTemplate{{Name: "head", Count: 1, Requests: facts.Resources{MilliCPU: 2000}}}}}}
 	d, err = engine.Place(t.Context(), r, fleet)
 	require.NoError(t, err)
 	require.Equal(t, []string{"big"}, outcome(d))

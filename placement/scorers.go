@@ -1,7 +1,7 @@
 package placement
 
 import (
-	"github.com/tmc-sdk/tmc/cluster"
+	"github.com/tmc-sdk/tmc/cluster/facts"
 )
 
 // FreeCapacity prefers clusters of which the greater part is free, by cpu and
@@ -14,7 +14,7 @@ var _ BatchScorer = FreeCapacity{}
 func (FreeCapacity) Name() string { return "FreeCapacity" }
 
 // Score implements Scorer.
-func (FreeCapacity) Score(_ *Request, c *cluster.State) int64 {
+func (FreeCapacity) Score(_ *Request, c *facts.State) int64 {
 	if !c.CapacityKnown {
 		return 50
 	}
@@ -22,7 +22,7 @@ func (FreeCapacity) Score(_ *Request, c *cluster.State) int64 {
 }
 
 // ScoreChunk implements BatchScorer.
-func (FreeCapacity) ScoreChunk(_ *Request, c *cluster.Chunk, clusters cluster.Mask, scores []int64) {
+func (FreeCapacity) ScoreChunk(_ *Request, c *facts.Chunk, clusters facts.Mask, scores []int64) {
 	facts := c.Facts()
 	for i, ok := clusters.Next(0); ok; i, ok = clusters.Next(i + 1) {
 		scores[i] = 50
@@ -42,12 +42,12 @@ var _ RequestScorer = Preferred{}
 func (Preferred) Name() string { return "Preferred" }
 
 // Score implements Scorer.
-func (p Preferred) Score(r *Request, c *cluster.State) int64 {
+func (p Preferred) Score(r *Request, c *facts.State) int64 {
 	return p.ForRequest(r, nil).Score(r, c)
 }
 
 // ForRequest implements RequestScorer.
-func (s Preferred) ForRequest(r *Request, _ *cluster.Snapshot) Scorer {
+func (s Preferred) ForRequest(r *Request, _ *facts.Snapshot) Scorer {
 	p := &preferring{}
 	if r.Spec == nil {
 		return p
@@ -74,7 +74,7 @@ type preferredTerm struct {
 var _ BatchScorer = (*preferring)(nil)
 
 // Score implements Scorer.
-func (p *preferring) Score(_ *Request, c *cluster.State) int64 {
+func (p *preferring) Score(_ *Request, c *facts.State) int64 {
 	score := int64(50)
 	for i := range p.terms {
 		if ok, err := p.terms[i].Matches(c); ok && err == nil {
@@ -85,7 +85,7 @@ func (p *preferring) Score(_ *Request, c *cluster.State) int64 {
 }
 
 // ScoreChunk implements BatchScorer.
-func (p *preferring) ScoreChunk(_ *Request, c *cluster.Chunk, clusters cluster.Mask, scores []int64) {
+func (p *preferring) ScoreChunk(_ *Request, c *facts.Chunk, clusters facts.Mask, scores []int64) {
 	for i := range scores {
 		scores[i] = 50
 	}
@@ -105,4 +105,4 @@ func (p *preferring) ScoreChunk(_ *Request, c *cluster.Chunk, clusters cluster.M
 
 var _ evenScorer = (*preferring)(nil)
 
-func (p *preferring) even(*cluster.Chunk, cluster.Mask) (int64, bool) { return 50, len(p.terms) == 0 }
+func (p *preferring) even(*facts.Chunk, facts.Mask) (int64, bool) { return 50, len(p.terms) == 0 }

@@ -1,7 +1,7 @@
 package placement
 
 import (
-	"github.com/tmc-sdk/tmc/cluster"
+	"github.com/tmc-sdk/tmc/cluster/facts"
 )
 
 // MostAllocated prefers clusters of which the greater part is used, by cpu and
@@ -15,12 +15,12 @@ var _ BatchScorer = MostAllocated{}
 func (MostAllocated) Name() string { return "MostAllocated" }
 
 // Score implements Scorer.
-func (MostAllocated) Score(r *Request, c *cluster.State) int64 {
+func (MostAllocated) Score(r *Request, c *facts.State) int64 {
 	return 100 - FreeCapacity{}.Score(r, c)
 }
 
 // ScoreChunk implements BatchScorer.
-func (MostAllocated) ScoreChunk(r *Request, c *cluster.Chunk, clusters cluster.Mask, scores []int64) {
+func (MostAllocated) ScoreChunk(r *Request, c *facts.Chunk, clusters facts.Mask, scores []int64) {
 	FreeCapacity{}.ScoreChunk(r, c, clusters, scores)
 	for i := range scores {
 		scores[i] = 100 - scores[i]
@@ -38,7 +38,7 @@ var _ Scorer = Balance{}
 func (Balance) Name() string { return "Balance" }
 
 // Score implements Scorer.
-func (Balance) Score(_ *Request, c *cluster.State) int64 {
+func (Balance) Score(_ *Request, c *facts.State) int64 {
 	if !c.CapacityKnown {
 		return 50
 	}
@@ -65,7 +65,7 @@ var _ Scorer = Stability{}
 func (Stability) Name() string { return "Stability" }
 
 // Score implements Scorer.
-func (Stability) Score(r *Request, c *cluster.State) int64 {
+func (Stability) Score(r *Request, c *facts.State) int64 {
 	if r.On(c.Name) {
 		return 100
 	}
@@ -85,10 +85,10 @@ func (TopologySpread) Name() string { return "TopologySpread" }
 
 // Score implements Scorer for no request in particular: without the fleet no
 // domain is known. The engine asks ForRequest.
-func (TopologySpread) Score(*Request, *cluster.State) int64 { return 50 }
+func (TopologySpread) Score(*Request, *facts.State) int64 { return 50 }
 
 // ForRequest implements RequestScorer.
-func (TopologySpread) ForRequest(r *Request, fleet *cluster.Snapshot) Scorer {
+func (TopologySpread) ForRequest(r *Request, fleet *facts.Snapshot) Scorer {
 	s := &spreading{}
 	for i := range r.Spec.Spread {
 		s.keys = append(s.keys, spreadKey{key: r.Spec.Spread[i].TopologyKey})
@@ -113,7 +113,7 @@ type spreadKey struct {
 	most   int64
 }
 
-func (k *spreadKey) count(r *Request, fleet *cluster.Snapshot) {
+func (k *spreadKey) count(r *Request, fleet *facts.Snapshot) {
 	k.counts = map[string]int64{}
 	for i := range r.Neighbours {
 		n := &r.Neighbours[i]
@@ -134,7 +134,7 @@ func (k *spreadKey) count(r *Request, fleet *cluster.Snapshot) {
 }
 
 // Score implements Scorer.
-func (s *spreading) Score(_ *Request, c *cluster.State) int64 {
+func (s *spreading) Score(_ *Request, c *facts.State) int64 {
 	sum := int64(0)
 	for i := range s.keys {
 		k := &s.keys[i]

@@ -7,7 +7,7 @@ import (
 	"github.com/google/cel-go/cel"
 	"k8s.io/apimachinery/pkg/api/resource"
 
-	"github.com/tmc-sdk/tmc/cluster"
+	"github.com/tmc-sdk/tmc/cluster/facts"
 	"github.com/tmc-sdk/tmc/placement/v1alpha1"
 )
 
@@ -24,7 +24,7 @@ func (p *byProperty) Name() string { return "Property(" + p.score.Key + ")" }
 
 // ForRequest implements RequestScorer: it finds the lowest and highest value of
 // the fleet where the request does not say them.
-func (p *byProperty) ForRequest(_ *Request, fleet *cluster.Snapshot) Scorer {
+func (p *byProperty) ForRequest(_ *Request, fleet *facts.Snapshot) Scorer {
 	if p.score.Lowest != "" {
 		low, err := resource.ParseQuantity(p.score.Lowest)
 		high, err2 := resource.ParseQuantity(p.score.Highest)
@@ -46,7 +46,7 @@ func (p *byProperty) ForRequest(_ *Request, fleet *cluster.Snapshot) Scorer {
 }
 
 // Score implements Scorer.
-func (p *byProperty) Score(_ *Request, c *cluster.State) int64 {
+func (p *byProperty) Score(_ *Request, c *facts.State) int64 {
 	v, ok := c.Properties[p.score.Key]
 	if !ok || !v.Numeric {
 		return 0
@@ -75,7 +75,7 @@ var _ RequestScorer = (*byExpression)(nil)
 func (x *byExpression) Name() string { return "Expression(" + shorten(x.text, 40) + ")" }
 
 // ForRequest implements RequestScorer.
-func (x *byExpression) ForRequest(r *Request, _ *cluster.Snapshot) Scorer {
+func (x *byExpression) ForRequest(r *Request, _ *facts.Snapshot) Scorer {
 	program, err := x.expressions.compile(x.text, aNumber)
 	if err != nil {
 		return nil // it has been validated
@@ -84,7 +84,7 @@ func (x *byExpression) ForRequest(r *Request, _ *cluster.Snapshot) Scorer {
 }
 
 // Score implements Scorer.
-func (x *byExpression) Score(_ *Request, c *cluster.State) int64 {
+func (x *byExpression) Score(_ *Request, c *facts.State) int64 {
 	n, err := evaluateNumber(x.program, x.request, c)
 	if err != nil || math.IsNaN(n) {
 		return 0
@@ -101,7 +101,7 @@ var _ Scorer = (*fromOutside)(nil)
 func (s *fromOutside) Name() string { return "External(" + s.scores.Name + ")" }
 
 // Score implements Scorer.
-func (s *fromOutside) Score(_ *Request, c *cluster.State) int64 { return s.scores.Clusters[c.Name] }
+func (s *fromOutside) Score(_ *Request, c *facts.State) int64 { return s.scores.Clusters[c.Name] }
 
 // Normalized makes a Scorer of one whose scores are of any range: the lowest
 // that it gives to a cluster of the fleet becomes 0, the highest 100, and what
@@ -113,7 +113,7 @@ type normalized struct{ Scorer }
 var _ RequestScorer = normalized{}
 
 // ForRequest implements RequestScorer.
-func (n normalized) ForRequest(r *Request, fleet *cluster.Snapshot) Scorer {
+func (n normalized) ForRequest(r *Request, fleet *facts.Snapshot) Scorer {
 	of := n.Scorer
 	if p, ok := of.(RequestScorer); ok {
 		if of = p.ForRequest(r, fleet); of == nil {
@@ -134,7 +134,7 @@ type inRange struct {
 }
 
 // Score implements Scorer.
-func (n *inRange) Score(r *Request, c *cluster.State) int64 {
+func (n *inRange) Score(r *Request, c *facts.State) int64 {
 	if n.high <= n.low {
 		return 100
 	}

@@ -1,7 +1,7 @@
 package placement
 
 import (
-	"github.com/tmc-sdk/tmc/cluster"
+	"github.com/tmc-sdk/tmc/cluster/facts"
 )
 
 // candidate is a cluster that fits.
@@ -19,7 +19,7 @@ type candidate struct {
 type screened struct {
 	request  *Request
 	demand   demand
-	chunks   []*cluster.Chunk
+	chunks   []*facts.Chunk
 	fitting  []candidate // in the order of names
 	refusals refusals
 	weights  []preferredTerm // of the division
@@ -27,7 +27,7 @@ type screened struct {
 	expressions *expressions
 }
 
-func (s *screened) state(c *candidate) *cluster.State { return s.chunks[c.chunk].At(int(c.at)) }
+func (s *screened) state(c *candidate) *facts.State { return s.chunks[c.chunk].At(int(c.at)) }
 
 // screener runs the plugins of an engine, chunk by chunk.
 type screener struct {
@@ -37,21 +37,21 @@ type screener struct {
 	// current are the positions of the request's targets in the fleet.
 	current []int
 	// scratch
-	left   cluster.Mask
+	left   facts.Mask
 	filter int
-	chunk  *cluster.Chunk
+	chunk  *facts.Chunk
 	scores []int64
 	sums   []int64
 	weight int64 // of all scorers
 }
 
 // screen runs filters and scorers over the fleet, in the order of names.
-func (e *Engine) screen(r *Request, fleet *cluster.Snapshot) *screened {
+func (e *Engine) screen(r *Request, fleet *facts.Snapshot) *screened {
 	s := &screener{screened: &screened{request: r, demand: demandOf(r, e.reserve), expressions: e.expressions}}
 	s.filters, s.scorers = e.filtersFor(r, fleet), e.scorersFor(r, fleet)
 	s.refusals.filters = s.filters
-	buffer := make([]int64, 2*cluster.ChunkSize)
-	s.scores, s.sums = buffer[:cluster.ChunkSize], buffer[cluster.ChunkSize:]
+	buffer := make([]int64, 2*facts.ChunkSize)
+	s.scores, s.sums = buffer[:facts.ChunkSize], buffer[facts.ChunkSize:]
 	for i := range s.scorers {
 		s.weight += s.scorers[i].weight
 	}
@@ -76,18 +76,18 @@ func (e *Engine) screen(r *Request, fleet *cluster.Snapshot) *screened {
 }
 
 // screenAll returns the clusters that fit, by chunk.
-func (s *screener) screenAll(fleet *cluster.Snapshot) []cluster.Mask {
-	n := (fleet.Len() + cluster.ChunkSize - 1) / cluster.ChunkSize
-	s.chunks = make([]*cluster.Chunk, 0, n+8)
-	masks := make([]cluster.Mask, 0, n+8)
+func (s *screener) screenAll(fleet *facts.Snapshot) []facts.Mask {
+	n := (fleet.Len() + facts.ChunkSize - 1) / facts.ChunkSize
+	s.chunks = make([]*facts.Chunk, 0, n+8)
+	masks := make([]facts.Mask, 0, n+8)
 	refuse := s.refuse
 	for start, c := range fleet.Chunks() {
 		s.chunk = c
-		s.left = cluster.FullMask(c.Len())
+		s.left = facts.FullMask(c.Len())
 		on := s.on(start)
 		stay := s.screenOn(on)
 		s.left = s.left.AndNot(on)
-		for s.filter = 0; s.filter < len(s.filters) && s.left != (cluster.Mask{}); s.filter++ {
+		for s.filter = 0; s.filter < len(s.filters) && s.left != (facts.Mask{}); s.filter++ {
 			if f, ok := s.filters[s.filter].(BatchFilter); ok {
 				f.FilterChunk(s.request, c, s.left, refuse)
 			} else {
@@ -103,7 +103,7 @@ func (s *screener) screenAll(fleet *cluster.Snapshot) []cluster.Mask {
 }
 
 // on returns which clusters of a chunk have work of the request.
-func (s *screener) on(start int) (on cluster.Mask) {
+func (s *screener) on(start int) (on facts.Mask) {
 	for _, at := range s.current {
 		if at >= start && at < start+s.chunk.Len() {
 			on.Set(at - start)
@@ -113,9 +113,9 @@ func (s *screener) on(start int) (on cluster.Mask) {
 }
 
 // refuse is what batch filters call.
-func (s *screener) refuse(code string, clusters cluster.Mask) {
+func (s *screener) refuse(code string, clusters facts.Mask) {
 	clusters = clusters.And(s.left)
-	if clusters == (cluster.Mask{}) {
+	if clusters == (facts.Mask{}) {
 		return
 	}
 	s.left = s.left.AndNot(clusters)
@@ -132,7 +132,7 @@ func (s *screener) screenEach(f Filter) {
 }
 
 // screenOn returns which clusters with work of the request may keep it.
-func (s *screener) screenOn(on cluster.Mask) cluster.Mask {
+func (s *screener) screenOn(on facts.Mask) facts.Mask {
 	for i, ok := on.Next(0); ok; i, ok = on.Next(i + 1) {
 		for f := range s.filters {
 			if reason := s.filters[f].Filter(s.request, s.chunk.At(i)); reason != nil {
@@ -146,8 +146,8 @@ func (s *screener) screenOn(on cluster.Mask) cluster.Mask {
 }
 
 // scoreChunk adds the candidates of a chunk.
-func (s *screener) scoreChunk(at int32, start int, fit cluster.Mask) {
-	if fit == (cluster.Mask{}) {
+func (s *screener) scoreChunk(at int32, start int, fit facts.Mask) {
+	if fit == (facts.Mask{}) {
 		return
 	}
 	clear(s.sums)
@@ -183,5 +183,5 @@ func (s *screener) scoreChunk(at int32, start int, fit cluster.Mask) {
 type evenScorer interface {
 	// even returns the score that all of the clusters have; false if they
 	// differ, or it is not known.
-	even(c *cluster.Chunk, clusters cluster.Mask) (score int64, ok bool)
+	even(c *facts.Chunk, clusters facts.Mask) (score int64, ok bool)
 }

@@ -6,7 +6,7 @@ import (
 	"math"
 	"slices"
 
-	"github.com/tmc-sdk/tmc/cluster"
+	"github.com/tmc-sdk/tmc/cluster/facts"
 	"github.com/tmc-sdk/tmc/placement/v1alpha1"
 )
 
@@ -96,7 +96,7 @@ func (s *screened) settleAll(chosen []pick, parts []part, packed bool) (sum int6
 // or -1.
 func (s *screened) overfull(chosen []pick, parts []part) int {
 	d := &s.demand
-	seats, needs := make([]seat, len(chosen)), make([]cluster.Resources, len(chosen))
+	seats, needs := make([]seat, len(chosen)), make([]facts.Resources, len(chosen))
 	for i := range chosen {
 		seats[i] = seat{cluster: chosen[i].state.Name, share: uint64(max(0, parts[i].n))}
 		needs[i] = d.whole
@@ -252,7 +252,7 @@ func (s *screened) weigh(c *pick, unknown int64) int64 {
 }
 
 // weightOf returns the weight that the spec gives a cluster.
-func (s *screened) weightOf(c *cluster.State) int64 {
+func (s *screened) weightOf(c *facts.State) int64 {
 	s.compileWeights()
 	for i := range s.weights {
 		if ok, err := s.weights[i].Matches(c); ok && err == nil {

@@ -10,14 +10,14 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/tmc-sdk/tmc/cluster"
+	"github.com/tmc-sdk/tmc/cluster/facts"
 	"github.com/tmc-sdk/tmc/placement"
 	"github.com/tmc-sdk/tmc/placement/v1alpha1"
 )
 
 // storm is a fleet full of Placements, some clusters of which are lost.
 type storm struct {
-	fleet    *cluster.Snapshot
+	fleet    *facts.Snapshot
 	requests []*placement.Request
 	on       map[string][]int // Placements by cluster
 	lost     []string
@@ -41,7 +41,7 @@ func newStorm(placements, clusters, lost int) *storm {
 		r := referenceRequest()
 		r.Name = fmt.Sprintf("p-%06d", i)
 		r.Workloads[0].Replicas = new(int32(10))
-		r.Workloads[0].Requests = cluster.Resources{MilliCPU: 100, Memory: 1 << 20, Pods: 1}
+		r.Workloads[0].Requests = facts.Resources{MilliCPU: 100, Memory: 1 << 20, Pods: 1}
 		r.Spec.Count = &v1alpha1.Count{Min: new(int32(7)), Max: new(int32(7))}
 		for k, n := range []int{3, 2, 2} {
 			names := byRegion[regions[(i+k)%len(regions)]]
@@ -183,7 +183,7 @@ func BenchmarkReplace(b *testing.B) {
 			states := slices.Collect(fleet.All())
 			b.ReportAllocs()
 			for b.Loop() {
-				cluster.NewSnapshot(states...)
+				facts.NewSnapshot(states...)
 			}
 		})
 		if n > 10_000 {

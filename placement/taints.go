@@ -5,7 +5,7 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 
-	"github.com/tmc-sdk/tmc/cluster"
+	"github.com/tmc-sdk/tmc/cluster/facts"
 	clusterv1alpha1 "github.com/tmc-sdk/tmc/cluster/v1alpha1"
 	"github.com/tmc-sdk/tmc/placement/v1alpha1"
 )
@@ -24,7 +24,7 @@ var (
 func (Taints) Name() string { return "Taints" }
 
 // Filter implements Filter.
-func (Taints) Filter(r *Request, c *cluster.State) *Reason {
+func (Taints) Filter(r *Request, c *facts.State) *Reason {
 	if len(c.Taints) == 0 {
 		return nil
 	}
@@ -42,7 +42,7 @@ func (Taints) Filter(r *Request, c *cluster.State) *Reason {
 
 // untolerated returns the first taint that refuses a cluster on which the
 // request has a target or, with nil, none.
-func untolerated(r *Request, c *cluster.State, on *v1alpha1.Target) *clusterv1alpha1.Taint {
+func untolerated(r *Request, c *facts.State, on *v1alpha1.Target) *clusterv1alpha1.Taint {
 	for i := range c.Taints {
 		taint := &c.Taints[i]
 		switch {
@@ -56,7 +56,7 @@ func untolerated(r *Request, c *cluster.State, on *v1alpha1.Target) *clusterv1al
 }
 
 // FilterChunk implements BatchFilter.
-func (Taints) FilterChunk(r *Request, c *cluster.Chunk, clusters cluster.Mask, refuse func(string, cluster.Mask)) {
+func (Taints) FilterChunk(r *Request, c *facts.Chunk, clusters facts.Mask, refuse func(string, facts.Mask)) {
 	refused := clusters.And(c.Facts().Tainted)
 	for i, ok := refused.Next(0); ok; i, ok = refused.Next(i + 1) {
 		if untolerated(r, c.At(i), nil) == nil {
@@ -67,7 +67,7 @@ func (Taints) FilterChunk(r *Request, c *cluster.Chunk, clusters cluster.Mask, r
 }
 
 // Score implements Scorer.
-func (Taints) Score(r *Request, c *cluster.State) int64 {
+func (Taints) Score(r *Request, c *facts.State) int64 {
 	for i := range c.Taints {
 		if c.Taints[i].Effect == corev1.TaintEffectPreferNoSchedule && !tolerated(r, &c.Taints[i], nil) {
 			return 0
@@ -77,7 +77,7 @@ func (Taints) Score(r *Request, c *cluster.State) int64 {
 }
 
 // ScoreChunk implements BatchScorer.
-func (t Taints) ScoreChunk(r *Request, c *cluster.Chunk, clusters cluster.Mask, scores []int64) {
+func (t Taints) ScoreChunk(r *Request, c *facts.Chunk, clusters facts.Mask, scores []int64) {
 	tainted := &c.Facts().Tainted
 	for i, ok := clusters.Next(0); ok; i, ok = clusters.Next(i + 1) {
 		scores[i] = 100
@@ -89,6 +89,6 @@ func (t Taints) ScoreChunk(r *Request, c *cluster.Chunk, clusters cluster.Mask, 
 
 var _ evenScorer = Taints{}
 
-func (Taints) even(c *cluster.Chunk, clusters cluster.Mask) (int64, bool) {
-	return 100, clusters.And(c.Facts().Tainted) == cluster.Mask{}
+func (Taints) even(c *facts.Chunk, clusters facts.Mask) (int64, bool) {
+	return 100, clusters.And(c.Facts().Tainted) == facts.Mask{}
 }

@@ -5,7 +5,7 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 
-	"github.com/tmc-sdk/tmc/cluster"
+	"github.com/tmc-sdk/tmc/cluster/facts"
 	clusterv1alpha1 "github.com/tmc-sdk/tmc/cluster/v1alpha1"
 	"github.com/tmc-sdk/tmc/placement/v1alpha1"
 )
@@ -50,7 +50,7 @@ func toleratedUntil(r *Request, taint *clusterv1alpha1.Taint, on *v1alpha1.Targe
 
 // EvictAfter returns when work of the request has to leave a cluster that it is
 // on, because a toleration of a NoExecute taint runs out; zero if none does.
-func (r *Request) EvictAfter(c *cluster.State) (first time.Time) {
+func (r *Request) EvictAfter(c *facts.State) (first time.Time) {
 	on := r.target(c.Name)
 	if on == nil || r.Spec == nil {
 		return first
@@ -80,7 +80,7 @@ func matchesTaint(t *v1alpha1.Toleration, taint *clusterv1alpha1.Taint) bool {
 
 // recheck returns when the first toleration of a taint on a current target, or
 // the first eviction, runs out; zero if none does.
-func recheck(r *Request, fleet *cluster.Snapshot) (first time.Time) {
+func recheck(r *Request, fleet *facts.Snapshot) (first time.Time) {
 	for i := range r.Evicted {
 		if until := r.Evicted[i].Until; until.After(r.Now) && (first.IsZero() || until.Before(first)) {
 			first = until

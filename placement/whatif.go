@@ -9,7 +9,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/tmc-sdk/tmc/cluster"
+	"github.com/tmc-sdk/tmc/cluster/facts"
 	"github.com/tmc-sdk/tmc/placement/v1alpha1"
 )
 
@@ -18,7 +18,7 @@ type Change struct {
 	// Lost are clusters that leave the fleet, by name.
 	Lost []string
 	// Clusters that join it, or that change.
-	Clusters []*cluster.State
+	Clusters []*facts.State
 	// Requests that are new, or that take the place of those with the same
 	// workspace, namespace and name: a Placement that is changed, say.
 	Requests []*Request
@@ -59,9 +59,9 @@ type ReplicaDiff struct {
 // counts what it decides as used for those that come after. The decision before
 // is Current; for a request without any, the one that would be made without the
 // change.
-func (e *Engine) WhatIf(ctx context.Context, requests []*Request, fleet *cluster.Snapshot, change Change) (*Plan, error) {
+func (e *Engine) WhatIf(ctx context.Context, requests []*Request, fleet *facts.Snapshot, change Change) (*Plan, error) {
 	if fleet == nil {
-		fleet = cluster.NewSnapshot()
+		fleet = facts.NewSnapshot()
 	}
 	after := fleet.Without(change.Lost...).With(change.Clusters...)
 	all := make(map[string]*question, len(requests))
@@ -110,7 +110,7 @@ func (q *question) priority() int32 {
 
 // before finds the decisions before the change. Those that are not carried out
 // yet are reserved.
-func (e *Engine) before(ctx context.Context, order []*question, fleet *cluster.Snapshot, used *Reservations) error {
+func (e *Engine) before(ctx context.Context, order []*question, fleet *facts.Snapshot, used *Reservations) error {
 	for _, q := range order {
 		if q.old == nil {
 			continue
@@ -145,7 +145,7 @@ func staying(targets []v1alpha1.Target) []v1alpha1.Target {
 }
 
 // plan decides anew, and says what differs.
-func (e *Engine) plan(ctx context.Context, order []*question, fleet *cluster.Snapshot, used *Reservations) (*Plan, error) {
+func (e *Engine) plan(ctx context.Context, order []*question, fleet *facts.Snapshot, used *Reservations) (*Plan, error) {
 	p := &Plan{}
 	sums := map[string]*ReplicaDiff{}
 	for _, q := range order {

@@ -8,7 +8,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"pgregory.net/rapid"
 
-	"github.com/tmc-sdk/tmc/cluster"
+	"github.com/tmc-sdk/tmc/cluster/facts"
 	"github.com/tmc-sdk/tmc/placement"
 	"github.com/tmc-sdk/tmc/placement/v1alpha1"
 )
@@ -19,7 +19,7 @@ func ExampleEngine_WhatIf() {
 	if err != nil {
 		panic(err)
 	}
-	fleet := cluster.NewSnapshot(state("eu-1", "eu", allocated(4000)), state("us-1", "us"), state("us-2", "us", allocated(5000)))
+	fleet := facts.NewSnapshot(state("eu-1", "eu", allocated(4000)), state("us-1", "us"), state("us-2", "us", allocated(5000)))
 	requests := []*placement.Request{
 		{Namespace: "shop", Name: "web", Workloads: replicas(4, 1000), Current: []v1alpha1.Target{{Cluster: "eu-1"}}},
 		{Namespace: "shop", Name: "batch", Workloads: replicas(7, 1000), Current: []v1alpha1.Target{{Cluster: "eu-1"}}, Spec: &v1alpha1.PlacementSpec{Priority: 5}},
@@ -42,7 +42,7 @@ func ExampleEngine_WhatIf() {
 func TestWhatIf(t *testing.T) {
 	engine, err := placement.NewEngine()
 	require.NoError(t, err)
-	fleet := cluster.NewSnapshot(state("a", "eu"), state("b", "us"))
+	fleet := facts.NewSnapshot(state("a", "eu"), state("b", "us"))
 	web := &placement.Request{Name: "web", Workloads: replicas(8, 1000), Current: []v1alpha1.Target{{Cluster: "a"}}}
 	moved := new(*web)
 	moved.Current, moved.Spec = nil, &v1alpha1.PlacementSpec{Clusters: &v1alpha1.ClusterSelector{Names: []string{"b"}}}
@@ -65,7 +65,7 @@ func TestWhatIf(t *testing.T) {
 			want: "2 placements change, 1 stay; 16 replicas start elsewhere\nweb: nowhere -> a\ny: nowhere -> b\ncluster a: 0 -> 8 replicas\ncluster b: 0 -> 8 replicas\n",
 		},
 		"a new cluster": {
-			reason: "one that waits is placed", requests: []*placement.Request{{Name: "x", Workloads: replicas(20, 1000)}}, change: placement.Change{Clusters: []*cluster.State{state("c", "", func(s *cluster.State) { s.Allocatable.MilliCPU = 20_000 })}},
+			reason: "one that waits is placed", requests: []*placement.Request{{Name: "x", Workloads: replicas(20, 1000)}}, change: placement.Change{Clusters: []*facts.State{state("c", "", func(s *facts.State) { s.Allocatable.MilliCPU = 20_000 })}},
 			want: "1 placements change, 0 stay; 20 replicas start elsewhere\nx: nowhere -> c\ncluster c: 0 -> 20 replicas\n",
 		},
 		"no room": {
@@ -96,7 +96,7 @@ func TestWhatIfIsWhatHappens(t *testing.T) {
 			return
 		}
 		lost := in.fleet[rapid.IntRange(0, len(in.fleet)-1).Draw(t, "lost")].Name
-		fleet := cluster.NewSnapshot(in.fleet...)
+		fleet := facts.NewSnapshot(in.fleet...)
 		plan, err := rankEngine(t).WhatIf(context.Background(), []*placement.Request{in.request}, fleet, placement.Change{Lost: []string{lost}})
 		require.NoError(t, err)
 		d, err := rankEngine(t).Place(context.Background(), in.request, fleet.Without(lost))
@@ -114,7 +114,7 @@ func ExampleEngine_Preempt() {
 	if err != nil {
 		panic(err)
 	}
-	fleet := cluster.NewSnapshot(state("a", "eu", allocated(10_000)))
+	fleet := facts.NewSnapshot(state("a", "eu", allocated(10_000)))
 	placed := []*placement.Request{
 		{Namespace: "shop", Name: "batch", Workloads: replicas(4, 1000), Current: []v1alpha1.Target{{Cluster: "a"}}, Spec: &v1alpha1.PlacementSpec{Priority: 1}},
 		{Namespace: "shop", Name: "report", Workloads: replicas(3, 1000), Current: []v1alpha1.Target{{Cluster: "a"}}, Spec: &v1alpha1.PlacementSpec{Priority: 2}},
@@ -137,7 +137,7 @@ func TestPreemption(t *testing.T) {
 	engine, err := placement.NewEngine()
 	require.NoError(t, err)
 	rapid.Check(t, func(t *rapid.T) {
-		var states []*cluster.State
+		var states []*facts.State
 		var placed []*placement.Request
 		used := map[string]int64{}
 		for i := range rapid.IntRange(1, 4).Draw(t, "clusters") {
@@ -155,10 +155,10 @@ func TestPreemption(t *testing.T) {
 		r := &placement.Request{Name: "r", Workloads: replicas(rapid.Int32Range(1, 10).Draw(t, "wanted"), 1000), Spec: &v1alpha1.PlacementSpec{
 			Priority: 3, PreemptionPolicy: v1alpha1.PreemptLowerPriority, Count: exactly(rapid.Int32Range(1, 2).Draw(t, "count")),
 		}}
-		fleet := cluster.NewSnapshot(states...)
+		fleet := facts.NewSnapshot(states...)
 		p, err := engine.Preempt(context.Background(), r, fleet, placed)
 		require.NoError(t, err)
-		room := func(fleet *cluster.Snapshot, victims map[string]bool) bool {
+		room := func(fleet *facts.Snapshot, victims map[string]bool) bool {
 			freed := map[string]int64{}
 			for _, v := range placed {
 				if victims[v.Name] {
@@ -192,7 +192,7 @@ func TestPreemption(t *testing.T) {
 			victims[v.Name] = true
 		}
 		require.True(t, room(fleet, victims))
-		there := cluster.NewSnapshot()
+		there := facts.NewSnapshot()
 		for _, target := range p.Decision.Targets {
 			s, _ := fleet.Lookup(target.Cluster)
 			there = there.With(s)

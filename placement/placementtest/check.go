@@ -9,7 +9,7 @@ import (
 	"sync"
 	"testing"
 
-	"github.com/tmc-sdk/tmc/cluster"
+	"github.com/tmc-sdk/tmc/cluster/facts"
 	"github.com/tmc-sdk/tmc/placement"
 	"github.com/tmc-sdk/tmc/placement/v1alpha1"
 )
@@ -48,9 +48,9 @@ func CheckScorer(s placement.Scorer, opts ...Option) error {
 
 // suite is what a plugin is asked about.
 type suite struct {
-	states   []*cluster.State
+	states   []*facts.State
 	requests []*placement.Request
-	fleet    *cluster.Snapshot
+	fleet    *facts.Snapshot
 }
 
 func newSuite(opts []Option) *suite {
@@ -64,7 +64,7 @@ func newSuite(opts []Option) *suite {
 			s.requests[i].Spec = &v1alpha1.PlacementSpec{}
 		}
 	}
-	s.fleet = cluster.NewSnapshot(s.states...)
+	s.fleet = facts.NewSnapshot(s.states...)
 	return s
 }
 
@@ -72,7 +72,7 @@ func newSuite(opts []Option) *suite {
 type plugin interface {
 	// prepare returns what to ask for a request, and in a batch. Each is nil
 	// if there is no such thing.
-	prepare(r *placement.Request, fleet *cluster.Snapshot) (one func(*cluster.State) answer, batch func(*cluster.Chunk, cluster.Mask) []answer, err error)
+	prepare(r *placement.Request, fleet *facts.Snapshot) (one func(*facts.State) answer, batch func(*facts.Chunk, facts.Mask) []answer, err error)
 }
 
 // answer is what a plugin says of a cluster.
@@ -160,7 +160,7 @@ func (s *suite) answers(p plugin, r *placement.Request, backwards bool) ([]answe
 		return list, nil
 	}
 	for start, chunk := range s.fleet.Chunks() {
-		var asked cluster.Mask
+		var asked facts.Mask
 		for i := range chunk.Len() {
 			if !r.On(chunk.At(i).Name) && i%7 != 3 {
 				asked.Set(i)
@@ -181,7 +181,7 @@ var camelCase = regexp.MustCompile(`^[A-Z][A-Za-z0-9]*$`)
 
 type filtering struct{ filter placement.Filter }
 
-func (p *filtering) prepare(r *placement.Request, fleet *cluster.Snapshot) (func(*cluster.State) answer, func(*cluster.Chunk, cluster.Mask) []answer, error) {
+func (p *filtering) prepare(r *placement.Request, fleet *facts.Snapshot) (func(*facts.State) answer, func(*facts.Chunk, facts.Mask) []answer, error) {
 	f := p.filter
 	if prepared, ok := f.(placement.RequestFilter); ok {
 		if f = prepared.ForRequest(r, fleet); f == nil {
@@ -191,7 +191,7 @@ func (p *filtering) prepare(r *placement.Request, fleet *cluster.Snapshot) (func
 			return nil, nil, fmt.Errorf("prepared for a request it is called %q", f.Name())
 		}
 	}
-	one := func(c *cluster.State) answer {
+	one := func(c *facts.State) answer {
 		switch reason := f.Filter(r, c); {
 		case reason == nil:
 			return answer{}
@@ -207,10 +207,10 @@ func (p *filtering) prepare(r *placement.Request, fleet *cluster.Snapshot) (func
 	if !ok {
 		return one, nil, nil
 	}
-	return one, func(chunk *cluster.Chunk, asked cluster.Mask) []answer {
+	return one, func(chunk *facts.Chunk, asked facts.Mask) []answer {
 		list := make([]answer, chunk.Len())
 		left := asked
-		b.FilterChunk(r, chunk, asked, func(code string, refused cluster.Mask) {
+		b.FilterChunk(r, chunk, asked, func(code string, refused facts.Mask) {
 			refused = refused.And(left)
 			for i, ok := refused.Next(0); ok; i, ok = refused.Next(i + 1) {
 				list[i].code = code
@@ -223,7 +223,7 @@ func (p *filtering) prepare(r *placement.Request, fleet *cluster.Snapshot) (func
 
 type scoring struct{ scorer placement.Scorer }
 
-func (p *scoring) prepare(r *placement.Request, fleet *cluster.Snapshot) (func(*cluster.State) answer, func(*cluster.Chunk, cluster.Mask) []answer, error) {
+func (p *scoring) prepare(r *placement.Request, fleet *facts.Snapshot) (func(*facts.State) answer, func(*facts.Chunk, facts.Mask) []answer, error) {
 	s := p.scorer
 	if prepared, ok := s.(placement.RequestScorer); ok {
 		if s = prepared.ForRequest(r, fleet); s == nil {
@@ -233,7 +233,7 @@ func (p *scoring) prepare(r *placement.Request, fleet *cluster.Snapshot) (func(*
 			return nil, nil, fmt.Errorf("prepared for a request it is called %q", s.Name())
 		}
 	}
-	one := func(c *cluster.State) answer {
+	one := func(c *facts.State) answer {
 		score := s.Score(r, c)
 		if score < 0 || score > 100 {
 			return answer{fault: fmt.Sprintf("it scores %d, which is not within 0 and 100: wrap it in placement.Normalized", score)}
@@ -244,7 +244,7 @@ func (p *scoring) prepare(r *placement.Request, fleet *cluster.Snapshot) (func(*
 	if !ok {
 		return one, nil, nil
 	}
-	return one, func(chunk *cluster.Chunk, asked cluster.Mask) []answer {
+	return one, func(chunk *facts.Chunk, asked facts.Mask) []answer {
 		scores := make([]int64, chunk.Len())
 		b.ScoreChunk(r, chunk, asked, scores)
 		list := make([]answer, chunk.Len())

@@ -7,7 +7,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/tmc-sdk/tmc/cluster"
+	"github.com/tmc-sdk/tmc/cluster/facts"
 	"github.com/tmc-sdk/tmc/placement"
 	"github.com/tmc-sdk/tmc/placement/placementtest"
 )
@@ -35,10 +35,10 @@ func TestBuiltins(t *testing.T) {
 }
 
 func byNodes(times int64) placement.Scorer {
-	return placement.ScorerFunc("Nodes", func(_ *placement.Request, c *cluster.State) int64 { return times * int64(c.Nodes) })
+	return placement.ScorerFunc("Nodes", func(_ *placement.Request, c *facts.State) int64 { return times * int64(c.Nodes) })
 }
 
-func filter(fn func(*placement.Request, *cluster.State) *placement.Reason) placement.Filter {
+func filter(fn func(*placement.Request, *facts.State) *placement.Reason) placement.Filter {
 	return placement.FilterFunc("Bad", fn)
 }
 
@@ -48,20 +48,20 @@ func TestFaultsAreFound(t *testing.T) {
 	for want, check := range map[string]func() error{
 		"its name is empty": func() error { return placementtest.CheckFilter(placement.FilterFunc("", nil)) },
 		"not in CamelCase": func() error {
-			return placementtest.CheckFilter(filter(func(*placement.Request, *cluster.State) *placement.Reason {
+			return placementtest.CheckFilter(filter(func(*placement.Request, *facts.State) *placement.Reason {
 				return &placement.Reason{Code: "not so", Message: "a sentence that is long"}
 			}))
 		},
 		"is no sentence": func() error {
-			return placementtest.CheckFilter(filter(func(*placement.Request, *cluster.State) *placement.Reason {
+			return placementtest.CheckFilter(filter(func(*placement.Request, *facts.State) *placement.Reason {
 				return &placement.Reason{Code: "No"}
 			}))
 		},
 		"same inputs, same answer": func() error {
-			return placementtest.CheckScorer(placement.ScorerFunc("Memory", func(*placement.Request, *cluster.State) int64 { return asked.Add(1) % 97 }))
+			return placementtest.CheckScorer(placement.ScorerFunc("Memory", func(*placement.Request, *facts.State) int64 { return asked.Add(1) % 97 }))
 		},
 		"it changes the request or a cluster": func() error {
-			return placementtest.CheckFilter(filter(func(_ *placement.Request, c *cluster.State) *placement.Reason {
+			return placementtest.CheckFilter(filter(func(_ *placement.Request, c *facts.State) *placement.Reason {
 				if c.Labels != nil && changed.Add(1) == 1 {
 					c.Labels["mine"] = "true"
 				}
@@ -79,16 +79,16 @@ func TestFaultsAreFound(t *testing.T) {
 // unlike refuses other clusters in a batch than one by one.
 type unlike struct{}
 
-func (unlike) Name() string                                                { return "Unlike" }
-func (unlike) Filter(*placement.Request, *cluster.State) *placement.Reason { return nil }
-func (unlike) FilterChunk(_ *placement.Request, _ *cluster.Chunk, clusters cluster.Mask, refuse func(string, cluster.Mask)) {
+func (unlike) Name() string                                              { return "Unlike" }
+func (unlike) Filter(*placement.Request, *facts.State) *placement.Reason { return nil }
+func (unlike) FilterChunk(_ *placement.Request, _ *facts.Chunk, clusters facts.Mask, refuse func(string, facts.Mask)) {
 	refuse("No", clusters)
 }
 
 // renamed has another name for a request.
 type renamed struct{ unlike }
 
-func (renamed) ForRequest(*placement.Request, *cluster.Snapshot) placement.Filter {
+func (renamed) ForRequest(*placement.Request, *facts.Snapshot) placement.Filter {
 	return filter(nil)
 }
 
@@ -96,12 +96,12 @@ func (renamed) ForRequest(*placement.Request, *cluster.Snapshot) placement.Filte
 func TestOwnStatesAndRequests(t *testing.T) {
 	seen := map[string]bool{}
 	var first atomic.Bool
-	err := placementtest.CheckFilter(filter(func(r *placement.Request, c *cluster.State) *placement.Reason {
+	err := placementtest.CheckFilter(filter(func(r *placement.Request, c *facts.State) *placement.Reason {
 		if c.Name == "mine" && r.Name == "mine" && first.CompareAndSwap(false, true) {
 			seen["mine"] = true
 		}
 		return nil
-	}), placementtest.WithStates(&cluster.State{Name: "mine"}), placementtest.WithRequests(&placement.Request{Name: "mine"}))
+	}), placementtest.WithStates(&facts.State{Name: "mine"}), placementtest.WithRequests(&placement.Request{Name: "mine"}))
 	require.NoError(t, err)
 	require.True(t, seen["mine"])
 }

@@ -8,7 +8,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 
-	"github.com/tmc-sdk/tmc/cluster"
+	"github.com/tmc-sdk/tmc/cluster/facts"
 	clusterv1alpha1 "github.com/tmc-sdk/tmc/cluster/v1alpha1"
 	"github.com/tmc-sdk/tmc/placement"
 	"github.com/tmc-sdk/tmc/placement/v1alpha1"
@@ -19,7 +19,7 @@ type Option func(*suite)
 
 // WithStates adds clusters to the fleet: those that the plugin's rules are
 // about. One with the name of a cluster of the fleet takes its place.
-func WithStates(states ...*cluster.State) Option {
+func WithStates(states ...*facts.State) Option {
 	return func(s *suite) { s.states = append(s.states, states...) }
 }
 
@@ -35,35 +35,35 @@ var (
 
 // States returns the clusters that plugins are asked about: more than one chunk
 // of them, a bit of everything. The caller owns them.
-func States() []*cluster.State {
-	apis := cluster.NewAPISet(cluster.API{Kind: deployment, Resource: deployment.GroupVersion().WithResource("deployments")})
-	states := make([]*cluster.State, 0, 300)
+func States() []*facts.State {
+	apis := facts.NewAPISet(facts.API{Kind: deployment, Resource: deployment.GroupVersion().WithResource("deployments")})
+	states := make([]*facts.State, 0, 300)
 	for i := range 299 {
-		s := &cluster.State{
+		s := &facts.State{
 			Name: fmt.Sprintf("cluster-%03d", i), Region: fmt.Sprintf("region-%d", i%4), Zone: fmt.Sprintf("zone-%d", i%8), Provider: "one",
 			Labels:     map[string]string{"env": []string{"prod", "dev", "test"}[i%3]},
-			Properties: map[string]cluster.Property{"cost": cluster.ParseProperty(fmt.Sprint(i), now), "tier": cluster.ParseProperty("gold", now)},
+			Properties: map[string]facts.Property{"cost": facts.ParseProperty(fmt.Sprint(i), now), "tier": facts.ParseProperty("gold", now)},
 			Ready:      i%11 != 0, Reachable: i%13 != 0, Unschedulable: i%17 == 0, Draining: i%34 == 0, Version: "v1.36.3", Nodes: int32(i % 5), APIs: apis,
 			CapacityKnown: i%7 != 0,
-			Allocatable:   cluster.Resources{MilliCPU: 10_000, Memory: 64 << 30, EphemeralStorage: 1 << 40, Pods: 110, Extended: map[corev1.ResourceName]int64{"example.com/gpu": int64(i % 3)}},
-			Allocated:     cluster.Resources{MilliCPU: int64(i%12) * 1000, Memory: int64(i%70) << 30, Pods: int64(i % 120)},
+			Allocatable:   facts.Resources{MilliCPU: 10_000, Memory: 64 << 30, EphemeralStorage: 1 << 40, Pods: 110, Extended: map[corev1.ResourceName]int64{"example.com/gpu": int64(i % 3)}},
+			Allocated:     facts.Resources{MilliCPU: int64(i%12) * 1000, Memory: int64(i%70) << 30, Pods: int64(i % 120)},
 		}
 		if i%5 == 0 {
 			effect := []corev1.TaintEffect{corev1.TaintEffectNoSchedule, corev1.TaintEffectPreferNoSchedule, corev1.TaintEffectNoExecute}[i%3]
 			s.Taints = []clusterv1alpha1.Taint{{Key: "dedicated", Value: "x", Effect: effect, TimeAdded: &metav1.Time{Time: now.Add(-time.Minute)}}}
 		}
 		if i%19 == 0 {
-			s.APIs = cluster.NewAPISet()
+			s.APIs = facts.NewAPISet()
 		}
 		states = append(states, s)
 	}
-	return append(states, &cluster.State{Name: "bare"}) // nothing is known of it
+	return append(states, &facts.State{Name: "bare"}) // nothing is known of it
 }
 
 // Requests returns the requests that plugins are asked about. The caller owns
 // them.
 func Requests() []*placement.Request {
-	workload := placement.Workload{Kind: deployment, Name: "web", Replicas: new(int32(3)), Requests: cluster.Resources{MilliCPU: 500, Memory: 1 << 30, Pods: 1}}
+	workload := placement.Workload{Kind: deployment, Name: "web", Replicas: new(int32(3)), Requests: facts.Resources{MilliCPU: 500, Memory: 1 << 30, Pods: 1}}
 	full := &placement.Request{
 		Workspace: "root:acme", Namespace: "shop", Name: "web", Now: now, Labels: map[string]string{"app": "web"},
 		Workloads: []placement.Workload{workload, {Kind: schema.GroupVersionKind{Version: "v1", Kind: "ConfigMap"}, Name: "settings"}},

@@ -1,4 +1,4 @@
-package cluster
+package facts
 
 import (
 	corev1 "k8s.io/api/core/v1"

@@ -1,4 +1,4 @@
-package cluster_test
+package facts_test
 
 import (
 	"fmt"
@@ -11,12 +11,12 @@ import (
 	"github.com/stretchr/testify/require"
 	"pgregory.net/rapid"
 
-	"github.com/tmc-sdk/tmc/cluster"
+	"github.com/tmc-sdk/tmc/cluster/facts"
 )
 
 func ExampleSnapshot_With() {
-	before := cluster.NewSnapshot(&cluster.State{Name: "eu-1"}, &cluster.State{Name: "us-1"})
-	after := before.With(&cluster.State{Name: "eu-1", Ready: true})
+	before := facts.NewSnapshot(&facts.State{Name: "eu-1"}, &facts.State{Name: "us-1"})
+	after := before.With(&facts.State{Name: "eu-1", Ready: true})
 	was, _ := before.Lookup("eu-1")
 	is, _ := after.Lookup("eu-1")
 	fmt.Println(was.Ready, is.Ready)
@@ -24,10 +24,10 @@ func ExampleSnapshot_With() {
 }
 
 func ExampleChunk_Label() {
-	fleet := cluster.NewSnapshot(
-		&cluster.State{Name: "a", Labels: map[string]string{"env": "prod"}},
-		&cluster.State{Name: "b", Labels: map[string]string{"env": "dev"}},
-		&cluster.State{Name: "c"},
+	fleet := facts.NewSnapshot(
+		&facts.State{Name: "a", Labels: map[string]string{"env": "prod"}},
+		&facts.State{Name: "b", Labels: map[string]string{"env": "dev"}},
+		&facts.State{Name: "c"},
 	)
 	for _, chunk := range fleet.Chunks() {
 		mask := chunk.Label("env").Select(func(value string, exists bool) bool { return exists && value == "prod" })
@@ -45,19 +45,19 @@ func TestSnapshotIsAPersistentSortedMap(t *testing.T) {
 		names := rapid.SliceOf(rapid.Custom(func(t *rapid.T) string {
 			return fmt.Sprintf("c%03d", rapid.IntRange(0, 999).Draw(t, "name"))
 		}))
-		model := map[string]*cluster.State{}
-		var states []*cluster.State
+		model := map[string]*facts.State{}
+		var states []*facts.State
 		for i := range rapid.IntRange(0, 900).Draw(t, "fleet") {
-			s := &cluster.State{Name: fmt.Sprintf("c%03d", i*7%1000)}
+			s := &facts.State{Name: fmt.Sprintf("c%03d", i*7%1000)}
 			states, model[s.Name] = append(states, s), s
 		}
-		fleet := cluster.NewSnapshot(states...)
+		fleet := facts.NewSnapshot(states...)
 		for range rapid.IntRange(1, 6).Draw(t, "changes") {
 			before, was := fleet, maps.Clone(model)
 			if rapid.Bool().Draw(t, "add") {
-				var given []*cluster.State
+				var given []*facts.State
 				for _, name := range names.Draw(t, "names") {
-					s := &cluster.State{Name: name, Version: "v2"}
+					s := &facts.State{Name: name, Version: "v2"}
 					given, model[name] = append(given, s), s
 				}
 				fleet = fleet.With(given...)
@@ -79,7 +79,7 @@ func TestSnapshotIsAPersistentSortedMap(t *testing.T) {
 	})
 }
 
-func agree(t *rapid.T, fleet *cluster.Snapshot, model map[string]*cluster.State) {
+func agree(t *rapid.T, fleet *facts.Snapshot, model map[string]*facts.State) {
 	want := slices.Sorted(maps.Keys(model))
 	got := make([]string, 0, len(want))
 	for s := range fleet.All() {
@@ -102,7 +102,7 @@ func agree(t *rapid.T, fleet *cluster.Snapshot, model map[string]*cluster.State)
 	chunks, n := 0, 0
 	for start, c := range fleet.Chunks() {
 		require.Equal(t, n, start)
-		require.LessOrEqual(t, c.Len(), cluster.ChunkSize)
+		require.LessOrEqual(t, c.Len(), facts.ChunkSize)
 		require.Positive(t, c.Len())
 		chunks, n = chunks+1, n+c.Len()
 	}
@@ -110,16 +110,16 @@ func agree(t *rapid.T, fleet *cluster.Snapshot, model map[string]*cluster.State)
 
 // Columns say what the states say, whoever computes them first.
 func TestColumnsAgreeWithStates(t *testing.T) {
-	var states []*cluster.State
+	var states []*facts.State
 	for i := range 700 {
-		s := &cluster.State{Name: fmt.Sprintf("c%03d", i), Ready: i%3 == 0, CapacityKnown: true}
+		s := &facts.State{Name: fmt.Sprintf("c%03d", i), Ready: i%3 == 0, CapacityKnown: true}
 		s.Allocatable.MilliCPU, s.Allocated.MilliCPU = 1000, int64(i*2)
 		if i%5 != 0 {
 			s.Labels = map[string]string{"id": fmt.Sprint(i % 300), "env": fmt.Sprint(i % 2)}
 		}
 		states = append(states, s)
 	}
-	fleet := cluster.NewSnapshot(states...)
+	fleet := facts.NewSnapshot(states...)
 	var wait sync.WaitGroup
 	for range 4 {
 		wait.Go(func() {
@@ -145,12 +145,12 @@ func TestColumnsAgreeWithStates(t *testing.T) {
 	wait.Wait()
 }
 
-func fleetOf(n int) *cluster.Snapshot {
-	states := make([]*cluster.State, n)
+func fleetOf(n int) *facts.Snapshot {
+	states := make([]*facts.State, n)
 	for i := range states {
-		states[i] = &cluster.State{Name: fmt.Sprintf("cluster-%07d", i), Ready: true, Labels: map[string]string{"env": "prod"}}
+		states[i] = &facts.State{Name: fmt.Sprintf("cluster-%07d", i), Ready: true, Labels: map[string]string{"env": "prod"}}
 	}
-	return cluster.NewSnapshot(states...)
+	return facts.NewSnapshot(states...)
 }
 
 // BenchmarkSnapshotWith replaces one cluster; rebuilding is what it avoids.
@@ -168,7 +168,7 @@ func BenchmarkSnapshotWith(b *testing.B) {
 			states := slices.Collect(fleet.All())
 			b.ReportAllocs()
 			for b.Loop() {
-				cluster.NewSnapshot(states...)
+				facts.NewSnapshot(states...)
 			}
 		})
 	}

@@ -1,6 +1,8 @@
-package cluster
+package facts
 
 import (
+	"iter"
+	"maps"
 	"slices"
 
 	"k8s.io/apimachinery/pkg/runtime/schema"
@@ -38,6 +40,14 @@ func (s *APISet) Resource(gvk schema.GroupVersionKind) (schema.GroupVersionResou
 	r, ok := s.kinds[gvk]
 	return r, ok
 }
+
+// All iterates over the APIs, in no order.
+func (s *APISet) All() iter.Seq2[schema.GroupVersionKind, schema.GroupVersionResource] {
+	return maps.All(s.kinds)
+}
+
+// Len returns the number of APIs.
+func (s *APISet) Len() int { return len(s.kinds) }
 
 // List returns the APIs, sorted by group, version and kind.
 func (s *APISet) List() []API {

@@ -25,15 +25,6 @@ const (
 	ReasonVersionSkew = "VersionSkew"
 )
 
-// Concern is something that is wrong with a cluster, or soon will be, though it
-// can run work.
-type Concern struct {
-	// Reason in CamelCase.
-	Reason string
-	// Message says what to do.
-	Message string
-}
-
 const (
 	// expiresSoon is when an expiry is worth a word.
 	expiresSoon = 14 * 24 * time.Hour
@@ -46,13 +37,13 @@ const (
 func (m *member) concerns(c *capacity, now time.Time) []Concern {
 	var all []Concern
 	if down := c.existing - c.ready; c.nodesRead && down > 0 && c.ready > 0 {
-		all = append(all, Concern{ReasonNodesNotReady, fmt.Sprintf("look at the nodes of the cluster: %d of %d are not ready", down, c.existing)})
+		all = append(all, Concern{Reason: ReasonNodesNotReady, Message: fmt.Sprintf("look at the nodes of the cluster: %d of %d are not ready", down, c.existing)})
 	}
 	if expiring(m.certificateExpiry, now) {
-		all = append(all, Concern{ReasonCertificateExpiring, fmt.Sprintf("renew the certificate of the cluster's API server: it expires at %s", m.certificateExpiry.UTC().Format(time.RFC3339))})
+		all = append(all, Concern{Reason: ReasonCertificateExpiring, Message: fmt.Sprintf("renew the certificate of the cluster's API server: it expires at %s", m.certificateExpiry.UTC().Format(time.RFC3339))})
 	}
 	if m.session != nil && expiring(m.session.link.certificateExpiry, now) {
-		all = append(all, Concern{ReasonCredentialsExpiring, fmt.Sprintf("renew the client certificate in the kubeconfig: it expires at %s", m.session.link.certificateExpiry.UTC().Format(time.RFC3339))})
+		all = append(all, Concern{Reason: ReasonCredentialsExpiring, Message: fmt.Sprintf("renew the client certificate in the kubeconfig: it expires at %s", m.session.link.certificateExpiry.UTC().Format(time.RFC3339))})
 	}
 	if c.nodesRead {
 		all = append(all, skew(m.facts.version, c.kinds)...)
@@ -74,10 +65,10 @@ func skew(server string, kinds []nodeKind) []Concern {
 			continue
 		}
 		if v.Minor() > api.Minor() {
-			return []Concern{{ReasonVersionSkew, fmt.Sprintf("upgrade the API server: a kubelet is %s, which is newer than %s", k.kubelet, server)}}
+			return []Concern{{Reason: ReasonVersionSkew, Message: fmt.Sprintf("upgrade the API server: a kubelet is %s, which is newer than %s", k.kubelet, server)}}
 		}
 		if api.Minor()-v.Minor() > supportedSkew {
-			return []Concern{{ReasonVersionSkew, fmt.Sprintf("upgrade the nodes: a kubelet is %s, more than %d minor versions older than %s", k.kubelet, supportedSkew, server)}}
+			return []Concern{{Reason: ReasonVersionSkew, Message: fmt.Sprintf("upgrade the nodes: a kubelet is %s, more than %d minor versions older than %s", k.kubelet, supportedSkew, server)}}
 		}
 	}
 	return nil
