@@ -38,15 +38,19 @@ func (l *lane) carryOut(ctx context.Context, key Key) (again bool) {
 	case original == nil || original.GetDeletionTimestamp() != nil:
 		return l.retire(ctx, key, original)
 	}
+	taken := steps{began: l.loop.tracing.time()}
 	where, err := l.loop.place(ctx, key, original)
 	if err != nil {
 		return !errors.Is(err, errUnknown)
 	}
+	taken.placed, taken.placement = l.loop.tracing.time(), where.placement
 	if l.loop.idle(key, original, where) {
 		return l.retire(ctx, key, original)
 	}
 	switch todo := l.loop.intend(ctx, l, key, original, where); todo.action {
 	case apply:
+		taken.rendered = l.loop.tracing.time()
+		todo.steps = &taken
 		return l.apply(ctx, key, original, todo)
 	case retire:
 		return l.retire(ctx, key, original)
@@ -69,8 +73,10 @@ func (l *lane) apply(ctx context.Context, key Key, original *unstructured.Unstru
 	repairs := before.repairsWith(todo, l.loop.world.now())
 	contested := l.contest(ctx, key, todo, repairs)
 	l.begin(key)
-	applied, err := l.applyCopy(ctx, key, original, todo)
-	err = l.unlessImmutable(ctx, key, original, todo, err)
+	traced, span := l.traceApply(ctx, key, original, todo)
+	applied, err := l.applyCopy(traced, key, original, todo)
+	err = l.unlessImmutable(traced, key, original, todo, err)
+	endSpan(span, err, copyUID(applied)...)
 	if ctx.Err() != nil && errors.Is(err, context.Canceled) {
 		return false
 	}

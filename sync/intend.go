@@ -32,6 +32,7 @@ type intent struct {
 	digest   string
 	cause    Cause  // of an apply
 	decided  string // name of the Placement that decided
+	steps    *steps // when it came to be so; of a write that is carried out
 }
 
 // triedBefore says whether the intent was tried and refused, in which case the

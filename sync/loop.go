@@ -7,6 +7,7 @@ import (
 	"slices"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/go-logr/logr"
 	"k8s.io/apimachinery/pkg/runtime/schema"
@@ -52,6 +53,7 @@ type Loop struct {
 	manager      string // field manager
 	finalizer    string
 	metrics      *metrics
+	tracing      tracing
 	collector    collector
 	suspended    atomic.Bool
 
@@ -141,6 +143,7 @@ func newLoop(provider multicluster.Provider, fleet Fleet, pipeline *transform.Pi
 		logger:       logger,
 		lanes:        map[string]*lane{}, records: map[Key]*record{}, stalled: map[Key]struct{}{},
 	}
+	l.tracing = newTracing(o.tracing, func() time.Time { return l.world.now() })
 	l.suspended.Store(o.observeOnly)
 	if l.rules == nil {
 		l.rules = transform.NewStatusRules()

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+	"go.opentelemetry.io/otel/trace"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -27,6 +28,7 @@ type options struct {
 	lostAfter    time.Duration
 	tidyAfter    time.Duration
 	registerer   prometheus.Registerer
+	tracing      trace.TracerProvider
 	furniture    func(transform.Origin) []client.Object
 	auditors     []Auditor
 	gates        []Gate

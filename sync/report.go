@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/cespare/xxhash/v2"
 	jsonpatch "github.com/evanphx/json-patch/v5"
@@ -34,11 +35,13 @@ type sighting struct {
 	refusals []*RefusalError
 	// pending counts targets whose copy is on its way.
 	pending int
+	// began and ended say when it was taken, where somebody wants to know.
+	began, ended time.Time
 }
 
 // observe reads what became of the copies.
 func (l *Loop) observe(ctx context.Context, key Key, original *unstructured.Unstructured, where *assignment, todos map[string]intent) sighting {
-	var s sighting
+	s := sighting{began: l.tracing.time()}
 	if where.refusal != nil {
 		s.refusals = append(s.refusals, where.refusal)
 	}
@@ -80,6 +83,7 @@ func (l *Loop) observe(ctx context.Context, key Key, original *unstructured.Unst
 		}
 		s.copies = append(s.copies, seen)
 	}
+	s.ended = l.tracing.time()
 	return s
 }
 
@@ -119,7 +123,9 @@ func (l *Loop) report(ctx context.Context, key Key, original *unstructured.Unstr
 	if wait := l.opts.reportEvery - l.world.now().Sub(r.reported); wait > 0 {
 		return reconcile.Result{RequeueAfter: wait}, nil
 	}
-	err = l.writeStatus(ctx, key, original, current, status)
+	traced, span := l.traceReport(ctx, key, original, &seen)
+	err = l.writeStatus(traced, key, original, current, status)
+	endSpan(span, err)
 	switch {
 	case errors.Is(err, errUnknown), isGone(err):
 		return reconcile.Result{}, nil

@@ -50,7 +50,9 @@ func (l *lane) retire(ctx context.Context, key Key, original *unstructured.Unstr
 			return l.retireFailed(key, err)
 		}
 		uid := copied.GetUID()
-		err = l.live.Delete(ctx, copied, client.Preconditions{UID: &uid}, client.PropagationPolicy(metav1.DeletePropagationBackground))
+		traced, span := l.traceRetire(ctx, key, original, copied, marks.UID, cause)
+		err = l.live.Delete(traced, copied, client.Preconditions{UID: &uid}, client.PropagationPolicy(metav1.DeletePropagationBackground))
+		endSpan(span, client.IgnoreNotFound(err))
 		l.loop.audit(ctx, Change{
 			Action: ActionDeleted, Cause: cause, Original: key, OriginalUID: marks.UID,
 			Cluster: l.name, CopyUID: uid, Before: digestOf(copied), Err: err,

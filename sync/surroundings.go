@@ -105,6 +105,7 @@ func connect(l *Loop, conn *tmccluster.Connection) (*wires, error) {
 		l.metrics.concurrency.WithLabelValues(conn.Name).Set(limit)
 	})}
 	live.Wrap(w.pressure.wrap)
+	live.Wrap(l.tracing.wrap)
 	httpClient, err := rest.HTTPClientFor(live)
 	if err != nil {
 		return nil, fmt.Errorf("build client of cluster %s: %w", conn.Name, err)

@@ -16,12 +16,14 @@ import (
 	"github.com/go-logr/logr"
 	"github.com/go-logr/logr/testr"
 	"github.com/stretchr/testify/require"
+	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 	"golang.org/x/sync/errgroup"
 	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/client-go/rest"
+	"k8s.io/klog/v2"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/log"
 	"sigs.k8s.io/controller-runtime/pkg/manager"
@@ -59,7 +61,8 @@ var servers struct {
 func TestMain(m *testing.M) { os.Exit(run(m)) }
 
 func run(m *testing.M) int {
-	log.SetLogger(logr.Discard())
+	log.SetLogger(scanned())
+	klog.SetLogger(scanned())
 	defer func() {
 		for _, c := range servers.clusters {
 			_ = c.Close()
@@ -68,7 +71,11 @@ func run(m *testing.M) int {
 			_ = servers.kcp.Close()
 		}
 	}()
-	return m.Run()
+	code := m.Run()
+	if leaked() && code == 0 {
+		code = 1
+	}
+	return code
 }
 
 // startServers starts the servers with the first test that needs them.
@@ -270,7 +277,7 @@ func (w *world) start(opts ...syncer.Option) *loop {
 	}
 	provider, err := workspaces.NewProvider(cfg, w.export, workspaces.Options{Retry: 200 * time.Millisecond})
 	require.NoError(w.t, err)
-	logger := logr.Discard()
+	logger := scanned()
 	if os.Getenv("TMC_TEST_LOG") != "" {
 		logger = testr.NewWithInterface(w.t, testr.Options{Verbosity: 1})
 	}
@@ -283,6 +290,11 @@ func (w *world) start(opts ...syncer.Option) *loop {
 	w.provider = provider
 	pipeline, err := transform.NewPipeline(w.id, w.rendering...)
 	require.NoError(w.t, err)
+	if _, measured := w.t.(*testing.B); measured {
+		logger = logr.Discard()
+	} else {
+		opts = append([]syncer.Option{syncer.WithTracing(sdktrace.NewTracerProvider(sdktrace.WithSyncer(scanner{})))}, opts...)
+	}
 	opts = append([]syncer.Option{
 		syncer.Resources(deploymentKind, fieldKind), syncer.Related(configMapKind, secretKind), syncer.ReportEvery(50 * time.Millisecond),
 	}, opts...)

@@ -6,6 +6,7 @@ import (
 	"fmt"
 
 	"github.com/prometheus/client_golang/prometheus"
+	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 	uberzap "go.uber.org/zap"
 	"k8s.io/client-go/rest"
 	"sigs.k8s.io/controller-runtime/pkg/manager"
@@ -13,6 +14,7 @@ import (
 	"sigs.k8s.io/multicluster-runtime/pkg/multicluster"
 
 	tmccluster "github.com/tmc-sdk/tmc/cluster"
+	"github.com/tmc-sdk/tmc/cluster/inventory"
 	"github.com/tmc-sdk/tmc/cluster/publish"
 	"github.com/tmc-sdk/tmc/cluster/view"
 	"github.com/tmc-sdk/tmc/cluster/view/page"
@@ -37,8 +39,9 @@ type controller struct {
 	tenants *workspaces.Provider
 	loop    *syncer.Loop
 	placer  *placementcontroller.Controller
-	log     *audit.Log // nil where nothing is recorded
-	page    *page.Page // nil where it is not served
+	log     *audit.Log               // nil where nothing is recorded
+	spans   *sdktrace.TracerProvider // nil where nobody traces
+	page    *page.Page               // nil where it is not served
 }
 
 // compose builds the controller of a configuration. It calls no server.
@@ -58,10 +61,14 @@ func compose(c *config.Configuration, f *flags, level *uberzap.AtomicLevel, regi
 	if x.mgr, err = mcmanager.New(x.platform, x.tenants, options); err != nil {
 		return nil, fmt.Errorf("build manager: %w", err)
 	}
-	if x.fleet, err = tmccluster.NewFleet(x.fleetOptions()...); err != nil {
+	fleetOptions, err := x.fleetOptions()
+	if err != nil {
 		return nil, err
 	}
-	for _, add := range []func() error{x.addAudit, x.addLoop, x.addPlacer, x.addPlatform, x.addChecks, x.addPage, x.addHandlers} {
+	if x.fleet, err = tmccluster.NewFleet(fleetOptions...); err != nil {
+		return nil, err
+	}
+	for _, add := range []func() error{x.addAudit, x.addTracing, x.addLoop, x.addPlacer, x.addPlatform, x.addChecks, x.addPage, x.addHandlers} {
 		if err := add(); err != nil {
 			return nil, errors.Join(err, x.close())
 		}
@@ -71,28 +78,46 @@ func compose(c *config.Configuration, f *flags, level *uberzap.AtomicLevel, regi
 
 // close ends what outlives the manager.
 func (x *controller) close() error {
-	if x.log == nil {
+	var errs []error
+	if x.spans != nil {
+		ctx, cancel := context.WithTimeout(context.Background(), x.Shutdown.Grace.Duration)
+		defer cancel()
+		if err := x.spans.Shutdown(ctx); err != nil {
+			errs = append(errs, fmt.Errorf("send the last spans: %w", err))
+		}
+	}
+	if x.log != nil {
+		errs = append(errs, x.log.Close())
+	}
+	return errors.Join(errs...)
+}
+
+func (x *controller) addTracing() (err error) {
+	if x.Tracing == nil {
 		return nil
 	}
-	return x.log.Close()
+	x.spans, err = x.Tracing.Open(context.Background(), x.Installation, version())
+	return err
 }
 
 func (x *controller) addAudit() error {
 	if x.Audit == nil {
 		return nil
 	}
-	log, webhook, err := x.Audit.Open(x.registry)
+	log, senders, err := x.Audit.Open(x.Installation, x.registry)
 	if err != nil {
 		return err
 	}
 	x.log = log
-	if webhook == nil {
-		return nil
+	for _, s := range senders {
+		if err := x.mgr.GetLocalManager().Add(s); err != nil {
+			return err
+		}
 	}
-	return x.mgr.GetLocalManager().Add(webhook)
+	return nil
 }
 
-func (x *controller) fleetOptions() []tmccluster.Option {
+func (x *controller) fleetOptions() ([]tmccluster.Option, error) {
 	trust := tmccluster.Trust{Files: x.Fleet.Trust.Files, Exec: x.Fleet.Trust.Exec}
 	options := []tmccluster.Option{
 		tmccluster.WithAPIs(append(config.GVKs(x.Resources), config.GVKs(x.Related)...)...),
@@ -109,7 +134,14 @@ func (x *controller) fleetOptions() []tmccluster.Option {
 	if x.Fleet.Folder != "" {
 		options = append(options, tmccluster.WithSource(tmccluster.FromFolder(x.Fleet.Folder, trust)))
 	}
-	return options
+	if p := x.Fleet.Profiles; p != nil && p.Read != nil {
+		source, err := p.Read.Source(x.platform)
+		if err != nil {
+			return nil, err
+		}
+		options = append(options, tmccluster.WithSource(source))
+	}
+	return options, nil
 }
 
 // addLoop adds the loop that applies, observes and reports.
@@ -136,6 +168,9 @@ func (x *controller) addLoop() error {
 	if x.log != nil {
 		options = append(options, syncer.WithAudit(x.log.Changes()), syncer.WithGate(x.log.Gate()))
 	}
+	if x.spans != nil {
+		options = append(options, syncer.WithTracing(x.spans))
+	}
 	x.loop, err = syncer.New(x.mgr, x.fleet, pipeline, options...)
 	return err
 }
@@ -152,7 +187,7 @@ func (x *controller) addPlacer() error {
 		return err
 	}
 	b := c.Placement.Budget
-	x.placer, err = placementcontroller.New(x.mgr, x.fleet, engine,
+	options := []placementcontroller.Option{
 		placementcontroller.WithScores(age, scores...),
 		placementcontroller.WithReservations(c.Placement.Reservations.Duration),
 		placementcontroller.Resources(config.GVKs(c.Resources)...),
@@ -166,7 +201,15 @@ func (x *controller) addPlacer() error {
 		})),
 		placementcontroller.WithWorkers(c.Placement.Workers),
 		placementcontroller.WithSettling(c.Placement.Settling.Duration),
-		placementcontroller.WithMetrics(x.registry))
+		placementcontroller.WithMetrics(x.registry),
+	}
+	if x.log != nil {
+		options = append(options, placementcontroller.OnDecision(x.log.Decided))
+	}
+	if x.spans != nil {
+		options = append(options, placementcontroller.WithTracing(x.spans))
+	}
+	x.placer, err = placementcontroller.New(x.mgr, x.fleet, engine, options...)
 	return err
 }
 
@@ -187,6 +230,13 @@ func (x *controller) addPlatform() error {
 			return err
 		}
 		runnables = append(runnables, follower)
+	}
+	if p := x.Fleet.Profiles; p != nil && p.Publish != nil {
+		publisher, err := inventory.NewPublisher(x.fleet, x.platform, p.Publish.Namespace, p.Publish.Manager)
+		if err != nil {
+			return err
+		}
+		runnables = append(runnables, publisher)
 	}
 	for _, r := range runnables {
 		if err := x.mgr.GetLocalManager().Add(r); err != nil {

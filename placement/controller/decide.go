@@ -58,6 +58,8 @@ type answer struct {
 	gainSince time.Time
 	// again is when to ask again even if nothing changes; zero for never.
 	again time.Duration
+	// began is when the question was asked, where somebody wants to know.
+	began time.Time
 }
 
 // decide answers the question. It changes a decision only where it must.

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+	"go.opentelemetry.io/otel/trace"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"sigs.k8s.io/multicluster-runtime/pkg/multicluster"
 
@@ -34,6 +35,7 @@ type options struct {
 	reserve    time.Duration
 	decisions  *DecisionOptions
 	registerer prometheus.Registerer
+	tracing    trace.TracerProvider
 	now        func() time.Time
 	workers    int
 	settle     time.Duration

@@ -52,6 +52,7 @@ func (c *Controller) Reconcile(ctx context.Context, k Key) (reconcile.Result, er
 	}
 	c.tellUncovered(ctx, k, v)
 
+	began := c.traceTime()
 	policies, err := c.policies(ctx, k)
 	if err != nil {
 		return c.failed(ctx, k, v.placement, err)
@@ -84,6 +85,7 @@ func (c *Controller) Reconcile(ctx context.Context, k Key) (reconcile.Result, er
 		return reconcile.Result{RequeueAfter: time.Millisecond}, nil
 	}
 	c.mayMove(ctx, k, q, a)
+	a.began = began
 	result, err := c.record(ctx, k, v.placement, a)
 	if err != nil || result.RequeueAfter == retryConflict {
 		return result, err
@@ -175,7 +177,9 @@ func (c *Controller) record(ctx context.Context, k Key, p *v1alpha1.Placement, a
 		}
 	case material:
 	}
-	err := c.writeStatus(ctx, k, p, &a.status)
+	traced, span := c.traceDecision(ctx, k, p, a)
+	err := c.writeStatus(traced, k, p, &a.status)
+	endDecision(span, err)
 	switch {
 	case apierrors.IsNotFound(err), errors.Is(err, multicluster.ErrClusterNotFound):
 		return reconcile.Result{}, nil

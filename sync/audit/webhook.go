@@ -47,8 +47,11 @@ type WebhookOptions struct {
 // batch may arrive twice; Verify counts such events once. A call that is
 // refused for good is counted, told of, and not made again.
 type Webhook struct {
+	name     string
 	url      string
 	opts     WebhookOptions
+	encode   func([]*Event) ([]byte, error)
+	refused  func(answer []byte) (n int, why string) // of a call that succeeded; nil: none ever
 	queue    chan *Event
 	stopped  chan struct{}
 	lost     prometheus.Counter
@@ -63,9 +66,15 @@ var ErrFull = errors.New("the queue is full")
 
 // NewWebhook returns a sink; add it to the manager, or call Start.
 func NewWebhook(target string, opts WebhookOptions) (*Webhook, error) {
+	return newSender(&Webhook{name: "webhook", url: target, encode: encodeList}, opts)
+}
+
+// newSender completes a webhook that knows what it sends, and where.
+func newSender(w *Webhook, opts WebhookOptions) (*Webhook, error) {
+	target := w.url
 	u, err := url.Parse(target)
 	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" {
-		return nil, fmt.Errorf("audit: webhook %q is no http or https URL", target)
+		return nil, fmt.Errorf("audit: %s %q is no http or https URL", w.name, target)
 	}
 	if opts.Client == nil {
 		opts.Client = &http.Client{Timeout: 30 * time.Second}
@@ -86,19 +95,19 @@ func NewWebhook(target string, opts WebhookOptions) (*Webhook, error) {
 			*d.value = d.fallback
 		}
 	}
-	w := &Webhook{url: target, opts: opts, queue: make(chan *Event, opts.Queue), stopped: make(chan struct{})}
+	w.opts, w.queue, w.stopped = opts, make(chan *Event, opts.Queue), make(chan struct{})
 	return w, w.register()
 }
 
 func (w *Webhook) register() error {
 	w.lost = prometheus.NewCounter(prometheus.CounterOpts{
-		Name: "tmc_audit_webhook_lost_total", Help: "Events that were lost because the webhook's queue was full, or it was stopped.",
+		Name: "tmc_audit_" + w.name + "_lost_total", Help: "Events that were lost because the queue of the " + w.name + " was full, or it was stopped.",
 	})
 	w.rejected = prometheus.NewCounter(prometheus.CounterOpts{
-		Name: "tmc_audit_webhook_rejected_total", Help: "Events that the webhook refused for good.",
+		Name: "tmc_audit_" + w.name + "_rejected_total", Help: "Events that the receiver of the " + w.name + " refused for good.",
 	})
 	w.waiting = prometheus.NewGaugeFunc(prometheus.GaugeOpts{
-		Name: "tmc_audit_webhook_waiting_events", Help: "Events in the webhook's queue.",
+		Name: "tmc_audit_" + w.name + "_waiting_events", Help: "Events in the queue of the " + w.name + ".",
 	}, func() float64 { return float64(len(w.queue)) })
 	if w.opts.Registerer == nil {
 		return nil
@@ -112,7 +121,7 @@ func (w *Webhook) register() error {
 }
 
 // Name implements Sink.
-func (*Webhook) Name() string { return "webhook" }
+func (w *Webhook) Name() string { return w.name }
 
 // Write implements Sink. With Block it waits for room in the queue.
 func (w *Webhook) Write(ctx context.Context, events ...*Event) error {
@@ -210,6 +219,40 @@ func (w *Webhook) gather(ctx context.Context) (batch []*Event, more bool) {
 // deliver sends a batch until the receiver has it, or refuses it for good. It
 // returns false if the context ended before that.
 func (w *Webhook) deliver(ctx context.Context, batch []*Event) bool {
+	body, err := w.encode(batch)
+	for wait := w.opts.Retry; err == nil; wait = min(2*wait, time.Minute) {
+		answer, again, failure := w.post(ctx, body)
+		if failure == nil {
+			w.countRefused(ctx, answer)
+			return true
+		}
+		if !again {
+			err = failure
+			break
+		}
+		logr.FromContextOrDiscard(ctx).V(1).Info("Sending audit events failed and is tried again", "sink", w.name, "error", failure.Error())
+		if pause(ctx, wait) != nil {
+			return false
+		}
+	}
+	w.rejected.Add(float64(len(batch)))
+	logr.FromContextOrDiscard(ctx).Error(err, "Audit events were refused", "sink", w.name, "events", len(batch))
+	return true
+}
+
+// countRefused counts what a receiver refused of a batch that it took.
+func (w *Webhook) countRefused(ctx context.Context, answer []byte) {
+	if w.refused == nil {
+		return
+	}
+	if n, why := w.refused(answer); n > 0 {
+		w.rejected.Add(float64(n))
+		logr.FromContextOrDiscard(ctx).Error(errors.New(why), "Audit events were refused", "sink", w.name, "events", n)
+	}
+}
+
+// encodeList is what API servers send.
+func encodeList(batch []*Event) ([]byte, error) {
 	list := auditv1.EventList{
 		TypeMeta: metav1.TypeMeta{APIVersion: auditv1.SchemeGroupVersion.String(), Kind: "EventList"},
 		Items:    make([]Event, 0, len(batch)),
@@ -217,44 +260,27 @@ func (w *Webhook) deliver(ctx context.Context, batch []*Event) bool {
 	for _, ev := range batch {
 		list.Items = append(list.Items, *ev)
 	}
-	body, err := json.Marshal(list)
-	for wait := w.opts.Retry; err == nil; wait = min(2*wait, time.Minute) {
-		again, failure := w.post(ctx, body)
-		if failure == nil {
-			return true
-		}
-		if !again {
-			err = failure
-			break
-		}
-		logr.FromContextOrDiscard(ctx).V(1).Info("The audit webhook failed and is tried again", "error", failure.Error())
-		if pause(ctx, wait) != nil {
-			return false
-		}
-	}
-	w.rejected.Add(float64(len(batch)))
-	logr.FromContextOrDiscard(ctx).Error(err, "The audit webhook refused events", "events", len(batch))
-	return true
+	return json.Marshal(list)
 }
 
 // post makes one call; again says whether another could succeed.
-func (w *Webhook) post(ctx context.Context, body []byte) (again bool, err error) {
+func (w *Webhook) post(ctx context.Context, body []byte) (answer []byte, again bool, err error) {
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, w.url, bytes.NewReader(body))
 	if err != nil {
-		return false, fmt.Errorf("audit: build request: %w", err)
+		return nil, false, fmt.Errorf("audit: build request: %w", err)
 	}
 	req.Header.Set("Content-Type", "application/json")
 	resp, err := w.opts.Client.Do(req)
 	if err != nil {
-		return true, fmt.Errorf("audit: call webhook: %w", err)
+		return nil, true, fmt.Errorf("audit: call %s: %w", w.name, err)
 	}
-	_, _ = io.Copy(io.Discard, io.LimitReader(resp.Body, 64<<10)) // so that the connection is used again
+	answer, _ = io.ReadAll(io.LimitReader(resp.Body, 64<<10)) // to the end, so that the connection is used again
 	_ = resp.Body.Close()
 	switch {
 	case resp.StatusCode < 300:
-		return false, nil
+		return answer, false, nil
 	case resp.StatusCode == http.StatusTooManyRequests, resp.StatusCode == http.StatusRequestTimeout, resp.StatusCode >= 500:
-		return true, fmt.Errorf("audit: the webhook answered %s", resp.Status)
+		return nil, true, fmt.Errorf("audit: the %s answered %s", w.name, resp.Status)
 	}
-	return false, fmt.Errorf("audit: the webhook answered %s", resp.Status)
+	return nil, false, fmt.Errorf("audit: the %s answered %s", w.name, resp.Status)
 }

@@ -29,6 +29,9 @@ type Audit struct {
 	DigestKeyFile string `json:"digestKeyFile,omitempty"`
 	// Webhook takes the events as well.
 	Webhook *AuditWebhook `json:"webhook,omitempty"`
+	// OTLP takes the events as logs of OpenTelemetry as well; its URL is that of a
+	// collector's logs, as "http://collector:4318/v1/logs".
+	OTLP *AuditWebhook `json:"otlp,omitempty"`
 }
 
 // AuditWebhook takes events in batches.
@@ -48,28 +51,39 @@ var losses = map[string]audit.Loss{"Block": audit.Block, "Count": audit.Count}
 func (a *Audit) defaults() {
 	a.OnFailure = or(a.OnFailure, "Block")
 	a.MaxMegabytes, a.MaxAge, a.Keep = or(a.MaxMegabytes, 100), or(a.MaxAge, seconds(86400)), or(a.Keep, 30)
-	if a.Webhook != nil {
-		a.Webhook.Queue, a.Webhook.OnFull = or(a.Webhook.Queue, 10_000), or(a.Webhook.OnFull, "Block")
+	for _, w := range []*AuditWebhook{a.Webhook, a.OTLP} {
+		if w != nil {
+			w.Queue, w.OnFull = or(w.Queue, 10_000), or(w.OnFull, "Block")
+		}
 	}
 }
 
 func (a *Audit) validate(at *field.Path) field.ErrorList {
 	all := oneOf(at.Child("onFailure"), a.OnFailure, "Block", "Count")
-	if a.Directory == "" && a.Webhook == nil {
-		all = append(all, field.Required(at.Child("directory"), "name a folder, or a webhook: events must go somewhere"))
+	if a.Directory == "" && a.Webhook == nil && a.OTLP == nil {
+		all = append(all, field.Required(at.Child("directory"), "name a folder, a webhook or a collector: events must go somewhere"))
 	}
-	if a.Webhook != nil {
-		all = append(all, oneOf(at.Child("webhook", "onFull"), a.Webhook.OnFull, "Block", "Count")...)
-		if _, err := audit.NewWebhook(a.Webhook.URL, audit.WebhookOptions{}); err != nil {
-			all = append(all, field.Invalid(at.Child("webhook", "url"), a.Webhook.URL, "must be one of http or https"))
-		}
+	all = append(all, a.Webhook.validate(at.Child("webhook"))...)
+	return append(all, a.OTLP.validate(at.Child("otlp"))...)
+}
+
+func (w *AuditWebhook) validate(at *field.Path) field.ErrorList {
+	if w == nil {
+		return nil
+	}
+	all := oneOf(at.Child("onFull"), w.OnFull, "Block", "Count")
+	if _, err := audit.NewWebhook(w.URL, audit.WebhookOptions{}); err != nil {
+		all = append(all, field.Invalid(at.Child("url"), w.URL, "must be one of http or https"))
 	}
 	return all
 }
 
-// Open opens the log. The webhook is nil where there is none; it is to be
-// started.
-func (a *Audit) Open(registry prometheus.Registerer) (*audit.Log, *audit.Webhook, error) {
+func (w *AuditWebhook) options(registry prometheus.Registerer) audit.WebhookOptions {
+	return audit.WebhookOptions{Queue: w.Queue, Full: losses[w.OnFull], Registerer: registry}
+}
+
+// Open opens the log. The senders that it returns are to be started.
+func (a *Audit) Open(installation string, registry prometheus.Registerer) (*audit.Log, []*audit.Webhook, error) {
 	options := []audit.Option{audit.OnFailure(losses[a.OnFailure]), audit.WithMetrics(registry)}
 	if a.Writer != "" {
 		options = append(options, audit.Writer(a.Writer))
@@ -84,15 +98,36 @@ func (a *Audit) Open(registry prometheus.Registerer) (*audit.Log, *audit.Webhook
 		}
 		options = append(options, audit.DigestKey(key))
 	}
-	var webhook *audit.Webhook
-	if a.Webhook != nil {
-		var err error
-		webhook, err = audit.NewWebhook(a.Webhook.URL, audit.WebhookOptions{Queue: a.Webhook.Queue, Full: losses[a.Webhook.OnFull], Registerer: registry})
-		if err != nil {
-			return nil, nil, err
-		}
-		options = append(options, audit.To(webhook))
+	senders, err := a.senders(installation, registry)
+	if err != nil {
+		return nil, nil, err
+	}
+	for _, s := range senders {
+		options = append(options, audit.To(s))
 	}
 	log, err := audit.Open(options...)
-	return log, webhook, err
+	return log, senders, err
+}
+
+// senders are what takes the events beside the files.
+func (a *Audit) senders(installation string, registry prometheus.Registerer) ([]*audit.Webhook, error) {
+	var senders []*audit.Webhook
+	if a.Webhook != nil {
+		webhook, err := audit.NewWebhook(a.Webhook.URL, a.Webhook.options(registry))
+		if err != nil {
+			return nil, err
+		}
+		senders = append(senders, webhook)
+	}
+	if a.OTLP != nil {
+		collector, err := audit.NewOTLP(a.OTLP.URL, audit.OTLPOptions{
+			WebhookOptions: a.OTLP.options(registry),
+			Resource:       map[string]string{"service.name": "tmc-controller", "tmc.installation": installation},
+		})
+		if err != nil {
+			return nil, err
+		}
+		senders = append(senders, collector)
+	}
+	return senders, nil
 }

@@ -1,9 +1,11 @@
 package config
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"maps"
+	"os"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"
@@ -11,6 +13,7 @@ import (
 	"k8s.io/apimachinery/pkg/util/validation/field"
 
 	"github.com/tmc-sdk/tmc/placement"
+	"github.com/tmc-sdk/tmc/sync/recovery"
 	"github.com/tmc-sdk/tmc/transform"
 	"github.com/tmc-sdk/tmc/transform/expression"
 )
@@ -104,7 +107,27 @@ func (t *Transform) Pipeline(installation string, known Known) (*transform.Pipel
 	for _, r := range t.Replicas {
 		options = append(options, transform.WithReplicas(schema.GroupKind{Group: r.Group, Kind: r.Kind}, r.Path...))
 	}
-	return transform.NewPipeline(installation, options...)
+	naming, err := t.naming()
+	if err != nil {
+		return nil, fmt.Errorf("keepNames: %w", err)
+	}
+	return transform.NewPipeline(installation, append(options, transform.WithNaming(naming))...)
+}
+
+// naming returns where copies stand.
+func (t *Transform) naming() (transform.Naming, error) {
+	if t.KeepNames == "" {
+		return transform.HashedNaming{}, nil
+	}
+	data, err := os.ReadFile(t.KeepNames)
+	if err != nil {
+		return nil, err
+	}
+	var renamed recovery.Renamed
+	if err := json.Unmarshal(data, &renamed); err != nil {
+		return nil, fmt.Errorf("it is no file of renamed workspaces: %w", err)
+	}
+	return recovery.KeepNames(transform.HashedNaming{}, renamed)
 }
 
 // StatusRules returns how many statuses become one.

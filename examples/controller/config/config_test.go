@@ -8,6 +8,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/stretchr/testify/require"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 
 	"github.com/tmc-sdk/tmc/examples/controller/config"
 	"github.com/tmc-sdk/tmc/transform"
@@ -66,6 +67,12 @@ func TestMistakesNameTheFieldAndTheRemedy(t *testing.T) {
 		"level":               {"", "logging: {level: loud}\n", `logging.level: Unsupported value: "loud": supported values: "error", "info", "debug"`},
 		"no clusters":         {"", "fleet: {objects: false}\n", "fleet.folder: Required value"},
 		"probe":               {"", "fleet: {probe: {interval: 1s}}\n", "fleet.probe.timeout: Invalid value: \"5s\": must not be longer than the interval"},
+		"no collector":        {"", "tracing: {endpoint: \"collector:4317\"}\n", "tracing.endpoint: Invalid value: \"collector:4317\": must be an http or https URL"},
+		"sample ratio":        {"", "tracing: {endpoint: \"http://c\", sampleRatio: 2}\n", "tracing.sampleRatio: Invalid value: 2: must be between 0 and 1"},
+		"audit collector":     {"", "audit: {otlp: {url: collector}}\n", "audit.otlp.url: Invalid value: \"collector\": must be one of http or https"},
+		"profiles":            {"", "fleet: {profiles: {publish: {}}}\n", "fleet.profiles.publish.namespace: Required value"},
+		"profiles of nobody":  {"a profile does not choose what is run", "fleet: {profiles: {read: {namespace: fleet}}}\n", "fleet.profiles.read.providers: Required value"},
+		"names kept":          {"copies would be made a second time", "transform: {keepNames: nowhere.json}\n", "transform.keepNames: Invalid value: \"nowhere.json\": open nowhere.json"},
 		"negative":            {"", "sync: {workers: -1}\n", "sync.workers: Invalid value: -1: must be above 0"},
 		"scorer":              {"", "placement: {scorers: [{name: Cheap, weight: 1}]}\n", `there is no scorer "Cheap": there are [Balance FreeCapacity MostAllocated`},
 		"scorer weight":       {"", "placement: {scorers: [{name: Taints, weight: 5000}]}\n", "weight 5000: 0 to 1000"},
@@ -145,4 +152,23 @@ func TestClaimsAreWhatRelatedKindsNeed(t *testing.T) {
 	require.Equal(t, []string{"namespaces", "events"}, claimed(""), "no Secrets are synced, so none can be read")
 	require.Equal(t, []string{"namespaces", "events", "configmaps", "secrets"}, claimed("related: [{version: v1, kind: Secret}, {version: v1, kind: ConfigMap}]\n"))
 	require.Equal(t, []string{"namespaces", "events", "services"}, claimed("export: {claims: [{resource: services, verbs: [get]}]}\n"))
+}
+
+// What a restore wrote keeps copies where they stood.
+func TestNamesAreKeptAfterARecovery(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "renamed.json")
+	require.NoError(t, os.WriteFile(path, []byte(`{"clusters": {"before": "after"}, "uids": {}}`), 0o600))
+	was, err := load(t, "")
+	require.NoError(t, err)
+	now, err := load(t, "transform: {keepNames: "+path+"}\n")
+	require.NoError(t, err)
+	kind := schema.GroupVersionKind{Group: "apps", Version: "v1", Kind: "Deployment"}
+	where := func(c *config.Configuration, logicalCluster string) string {
+		p, err := c.Transform.Pipeline(c.Installation, config.Known{})
+		require.NoError(t, err)
+		namespace, _ := p.Locate(kind, transform.Origin{LogicalCluster: logicalCluster, Namespace: "default", Name: "web"})
+		return namespace
+	}
+	require.Equal(t, where(was, "before"), where(now, "after"))
+	require.Equal(t, where(was, "other"), where(now, "other"))
 }

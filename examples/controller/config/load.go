@@ -84,6 +84,10 @@ func (c *Configuration) Default() {
 	if c.Audit != nil {
 		c.Audit.defaults()
 	}
+	if c.Tracing != nil {
+		c.Tracing.defaults()
+	}
+	c.Fleet.Profiles.defaults()
 	c.Sync.Workers = or(c.Sync.Workers, 8)
 	c.Sync.PerCluster = or(c.Sync.PerCluster, 8)
 	c.Sync.ReportEvery = or(c.Sync.ReportEvery, metav1.Duration{Duration: 250 * time.Millisecond})

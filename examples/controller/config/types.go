@@ -46,6 +46,8 @@ type Configuration struct {
 	Sync Sync `json:"sync"`
 	// Audit proves what was done. Left out: nothing is recorded.
 	Audit *Audit `json:"audit,omitempty"`
+	// Tracing shows how changes went through the steps. Left out: no spans.
+	Tracing *Tracing `json:"tracing,omitempty"`
 }
 
 // Connection is a kubeconfig and a context in it.
@@ -156,6 +158,8 @@ type Fleet struct {
 	Objects *bool `json:"objects,omitempty"`
 	// Folder holds kubeconfigs, one for each cluster.
 	Folder string `json:"folder,omitempty"`
+	// Profiles exchange the inventory with other tools. Left out: no exchange.
+	Profiles *Profiles `json:"profiles,omitempty"`
 	// Trust is what kubeconfigs may have the controller do.
 	Trust Trust `json:"trust,omitzero"`
 	// Probe policy.
@@ -267,6 +271,9 @@ type Budget struct {
 type Transform struct {
 	// Steps of the pipeline.
 	Steps []Step `json:"steps,omitempty"`
+	// KeepNames is a file that a restore wrote (kubectl tmc restore --renamed): the
+	// copies of workspaces that were renamed stay where they stood.
+	KeepNames string `json:"keepNames,omitempty"`
 	// Replicas says where more kinds keep the number that is divided.
 	Replicas []Replicas `json:"replicas,omitempty"`
 	// Status rules beside the built-in ones.

@@ -36,6 +36,9 @@ func (c *Configuration) Validate(known Known) error {
 	if c.Audit != nil {
 		all = append(all, c.Audit.validate(field.NewPath("audit"))...)
 	}
+	if c.Tracing != nil {
+		all = append(all, c.Tracing.validate(field.NewPath("tracing"))...)
+	}
 	for i, claim := range c.Export.Claims {
 		at := field.NewPath("export", "claims").Index(i)
 		if claim.Resource == "" {
@@ -111,8 +114,8 @@ func (c *Configuration) validateKinds() field.ErrorList {
 }
 
 func (f *Fleet) validate(at *field.Path) field.ErrorList {
-	var all field.ErrorList
-	if f.Objects != nil && !*f.Objects && f.Folder == "" {
+	all := f.Profiles.validate(at.Child("profiles"))
+	if f.Objects != nil && !*f.Objects && f.Folder == "" && (f.Profiles == nil || f.Profiles.Read == nil) {
 		all = append(all, field.Required(at.Child("folder"), "name a folder of kubeconfigs, or set objects: true: without either there is no cluster"))
 	}
 	if f.Probe.Timeout.Duration > f.Probe.Interval.Duration {
@@ -166,6 +169,9 @@ func (t *Transform) validate(at *field.Path, installation string, known Known) f
 	var all field.ErrorList
 	for i := range t.Steps {
 		all = append(all, t.Steps[i].validate(at.Child("steps").Index(i), known)...)
+	}
+	if _, err := t.naming(); err != nil {
+		all = append(all, field.Invalid(at.Child("keepNames"), t.KeepNames, err.Error()))
 	}
 	if len(all) == 0 && installation != "" {
 		if _, err := t.Pipeline(installation, known); err != nil {
