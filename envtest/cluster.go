@@ -89,6 +89,9 @@ func (c *Cluster) prepare() error {
 	}
 	c.plan = func() []*component { return c.components(ready) }
 	c.wipe = c.loseData
+	if c.opts.etcd == nil {
+		c.data = []string{etcdData}
+	}
 	c.settle = func(ctx context.Context) error { return c.settleDown(ctx, nodes) }
 	return nil
 }

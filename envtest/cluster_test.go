@@ -145,8 +145,17 @@ func TestRestartsKeepAddressAndData(t *testing.T) {
 			"%s: the same client finds the same data", name)
 	}
 
+	then, err := cluster.Snapshot()
+	require.NoError(t, err)
+	require.NoError(t, c.Delete(ctx, configMap("kept")), "the servers go on")
+	require.NoError(t, c.Create(ctx, configMap("later")))
+	require.NoError(t, cluster.RestartFrom(ctx, then))
+	require.NoError(t, c.Get(ctx, client.ObjectKeyFromObject(configMap("kept")), &corev1.ConfigMap{}), "it is as it was")
+	require.True(t, apierrors.IsNotFound(c.Get(ctx, client.ObjectKeyFromObject(configMap("later")), &corev1.ConfigMap{})))
+	require.ErrorContains(t, cluster.RestartFrom(ctx, nil), "another server")
+
 	require.NoError(t, cluster.RestartEmpty(ctx))
-	err := c.Get(ctx, client.ObjectKeyFromObject(configMap("kept")), &corev1.ConfigMap{})
+	err = c.Get(ctx, client.ObjectKeyFromObject(configMap("kept")), &corev1.ConfigMap{})
 	require.True(t, apierrors.IsNotFound(err), "the data is lost: %v", err)
 
 	require.NoError(t, cluster.Close())
@@ -226,6 +235,8 @@ func TestClustersStartTogetherAndShareNothingVisible(t *testing.T) {
 	)
 	t.Logf("3 clusters started in %s", time.Since(start))
 	require.Len(t, clusters, 3)
+	_, err := clusters[0].Snapshot()
+	require.ErrorContains(t, err, "it shares an etcd")
 	for i, name := range []string{"eu-1", "eu-2", "us-1"} {
 		assert.Equal(t, name, clusters[i].Name())
 		require.NoError(t, mustClient(t, clusters[i]).Create(ctx, configMap("only-in-"+name)))

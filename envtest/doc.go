@@ -37,11 +37,11 @@
 // for programs and for TestMain; what they return wants a Close.
 //
 // Faults are methods. [KCP], [Cluster] and [Etcd] have Stop, Kill, Restart,
-// RestartEmpty, Freeze and Thaw; the [Proxy] in front of a server has Cut,
-// Delay, Limit, Reset, Refuse, Storm and Heal. A [Storm] is of requests: so many
-// of these verbs and resources are throttled, fail, hang, lose their answer, or
-// have their watch cut. A server's address, its certificates and
-// the configs that you hold stay the same through all of them.
+// RestartEmpty, Snapshot and RestartFrom, Freeze and Thaw; the [Proxy] in front
+// of a server has Cut, Delay, Limit, Reset, Refuse, Storm and Heal. A [Storm] is
+// of requests: so many of these verbs and resources are throttled, fail, hang,
+// lose their answer, or have their watch cut. A server's address, its
+// certificates and the configs that you hold stay the same through all of them.
 //
 // # How it works
 //

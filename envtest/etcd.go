@@ -32,6 +32,7 @@ func startEtcd(ctx context.Context, name string, assets Assets, o *options) (*Et
 	e := &Etcd{instance: &instance{name: name, dir: dir, timeout: o.timeout}}
 	e.plan = func() []*component { return []*component{etcdComponent(assets[ServerEtcd], dir, o)} }
 	e.wipe = func() error { return wipeEtcd(dir) }
+	e.data = []string{etcdData}
 	if err := e.start(ctx); err != nil {
 		_ = e.Close()
 		return nil, err

@@ -22,13 +22,17 @@ type instance struct {
 	plan func() []*component
 	// wipe makes the next start one without data.
 	wipe func() error
+	// data are the folders of dir that a snapshot holds; none where the data are
+	// somebody else's.
+	data []string
 	// settle waits until what runs is of use.
 	settle  func(ctx context.Context) error
 	timeout time.Duration
 
-	mu     sync.Mutex
-	parts  []*component
-	closed bool
+	mu        sync.Mutex
+	parts     []*component
+	closed    bool
+	snapshots int // that were taken
 }
 
 const (

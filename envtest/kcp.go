@@ -90,6 +90,7 @@ func (k *KCP) prepare() error {
 	k.wipe = func() error {
 		return errors.Join(os.RemoveAll(k.dir.file(seedRoot)), wipeEtcd(k.dir))
 	}
+	k.data = seedParts
 	k.settle = k.settleDown
 	return nil
 }

@@ -56,6 +56,8 @@ func TestOnRealServers(t *testing.T) {
 	w.looks(tenant, home, other)
 	w.operates(tenant, home, other)
 	w.drillControllerWiped(tenant, home, stop)
+	w.drillKCPFromSnapshot(tenant, home)
+	w.drillClusterFromOldEtcd(tenant, home)
 	w.auditIsWhole()
 	w.drillKCPLost(tenant, home)
 }

@@ -14,6 +14,7 @@ import (
 	"github.com/go-logr/logr"
 	"github.com/kcp-dev/logicalcluster/v3"
 	"github.com/stretchr/testify/require"
+	"golang.org/x/sync/errgroup"
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
@@ -75,13 +76,21 @@ func newWorld(t *testing.T) *world {
 		started <- err
 	}()
 	node := tmcenvtest.Node{CPU: "4", Memory: "16Gi", Pods: 110}
-	clusters, err := tmcenvtest.StartClusters(t.Context(),
-		tmcenvtest.Spec("eu-1", tmcenvtest.WithWorkloads(), tmcenvtest.WithNodes(1, node)),
-		tmcenvtest.Spec("us-1", tmcenvtest.WithWorkloads(), tmcenvtest.WithNodes(1, node)))
-	kcpErr := <-started
+	// Each has an etcd of its own, for one of them to be restored alone.
+	var group errgroup.Group
+	clusters := make([]*tmcenvtest.Cluster, 2)
+	for i, name := range []string{"eu-1", "us-1"} {
+		group.Go(func() (err error) {
+			clusters[i], err = tmcenvtest.StartCluster(t.Context(), name, tmcenvtest.WithWorkloads(), tmcenvtest.WithNodes(1, node))
+			return err
+		})
+	}
+	err, kcpErr := group.Wait(), <-started
 	t.Cleanup(func() {
 		for _, c := range clusters {
-			_ = c.Close()
+			if c != nil {
+				_ = c.Close()
+			}
 		}
 		if w.kcp != nil {
 			_ = w.kcp.Close()
@@ -306,14 +315,20 @@ func compose(platform *rest.Config, naming transform.Naming, recorder *audit.Log
 // deploy creates a Deployment that mentions a ConfigMap.
 func (w *world) deploy(path logicalcluster.Path) {
 	w.t.Helper()
-	labels := map[string]string{"app": "web"}
 	require.NoError(w.t, w.at(path).Create(w.t.Context(), &corev1.ConfigMap{
 		ObjectMeta: metav1.ObjectMeta{Namespace: "default", Name: "settings"}, Data: map[string]string{"greeting": "hello"},
 	}))
+	w.create(path, "web", 2)
+}
+
+// create creates a Deployment that mentions the ConfigMap settings.
+func (w *world) create(path logicalcluster.Path, name string, replicas int32) {
+	w.t.Helper()
+	labels := map[string]string{"app": name}
 	require.NoError(w.t, w.at(path).Create(w.t.Context(), &appsv1.Deployment{
-		ObjectMeta: metav1.ObjectMeta{Namespace: "default", Name: "web"},
+		ObjectMeta: metav1.ObjectMeta{Namespace: "default", Name: name},
 		Spec: appsv1.DeploymentSpec{
-			Replicas: new(int32(2)), Selector: &metav1.LabelSelector{MatchLabels: labels},
+			Replicas: &replicas, Selector: &metav1.LabelSelector{MatchLabels: labels},
 			Template: corev1.PodTemplateSpec{ObjectMeta: metav1.ObjectMeta{Labels: labels}, Spec: corev1.PodSpec{Containers: []corev1.Container{{
 				Name: "web", Image: "registry.example/web:1.0",
 				EnvFrom:   []corev1.EnvFromSource{{ConfigMapRef: &corev1.ConfigMapEnvSource{LocalObjectReference: corev1.LocalObjectReference{Name: "settings"}}}},

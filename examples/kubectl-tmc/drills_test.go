@@ -1,0 +1,137 @@
+package main
+
+import (
+	"fmt"
+	"slices"
+
+	"github.com/stretchr/testify/require"
+	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	tmcenvtest "github.com/tmc-sdk/tmc/envtest"
+	"github.com/tmc-sdk/tmc/transform"
+)
+
+// settledAs waits until exactly these Deployments of the tenant are healthy on
+// the cluster, with so many replicas.
+func (w *world) settledAs(tenant tmcenvtest.Workspace, home string, want map[string]int32) {
+	w.t.Helper()
+	w.until(fmt.Sprintf("%s holds %v", home, want), func() error {
+		got := map[string]int32{}
+		copies := w.copies(home)
+		for i := range copies {
+			marks, _ := transform.ReadMarks(&copies[i])
+			if copies[i].DeletionTimestamp == nil && copies[i].Status.ReadyReplicas == *copies[i].Spec.Replicas {
+				got[marks.Name] = *copies[i].Spec.Replicas
+			}
+		}
+		if fmt.Sprint(got) != fmt.Sprint(want) || len(copies) != len(want) {
+			return fmt.Errorf("healthy are %v of %d", got, len(copies))
+		}
+		var originals appsv1.DeploymentList
+		if err := w.at(tenant.Path).List(w.t.Context(), &originals, client.InNamespace("default")); err != nil {
+			return err
+		}
+		for i := range originals.Items {
+			d := &originals.Items[i]
+			if d.Status.ReadyReplicas != want[d.Name] || *d.Spec.Replicas != want[d.Name] {
+				return fmt.Errorf("the tenant sees %d of %d of %s ready", d.Status.ReadyReplicas, *d.Spec.Replicas, d.Name)
+			}
+		}
+		if len(originals.Items) != len(want) {
+			return fmt.Errorf("%d originals", len(originals.Items))
+		}
+		return nil
+	})
+}
+
+// drillKCPFromSnapshot loses ten minutes of kcp. The controller is stopped while
+// kcp is restored.
+func (w *world) drillKCPFromSnapshot(tenant tmcenvtest.Workspace, home string) {
+	t := w.t
+	stop := w.start(transform.HashedNaming{})
+	w.create(tenant.Path, "doomed", 1)
+	w.settledAs(tenant, home, map[string]int32{"web": 3, "doomed": 1})
+	web, running := w.copyOf(home, "web"), w.podsOf(home, "web")
+	then, err := w.kcp.Snapshot()
+	require.NoError(t, err)
+
+	w.scale(tenant, home, 5)
+	w.create(tenant.Path, "late", 1)
+	require.NoError(t, w.at(tenant.Path).Delete(t.Context(), named("doomed")))
+	w.settledAs(tenant, home, map[string]int32{"web": 5, "late": 1})
+
+	stop()
+	require.NoError(t, w.kcp.RestartFrom(t.Context(), then))
+	require.Len(t, w.podsOf(home, "web"), 5, "work runs on without kcp and controller")
+	stop = w.start(transform.HashedNaming{})
+	// What was changed since is as it was, what was deleted is back, and what was
+	// created is gone, on the cluster too.
+	w.settledAs(tenant, home, map[string]int32{"web": 3, "doomed": 1})
+	require.Equal(t, web.UID, w.copyOf(home, "web").UID)
+	left := w.podsOf(home, "web")
+	require.Len(t, left, 3)
+	require.True(t, slices.ContainsFunc(left, func(uid types.UID) bool { return slices.Contains(running, uid) }))
+	require.NoError(t, w.at(tenant.Path).Delete(t.Context(), named("doomed")))
+	w.settledAs(tenant, home, map[string]int32{"web": 3})
+	stop()
+}
+
+// drillClusterFromOldEtcd loses ten minutes of a physical cluster, while the
+// controller runs.
+func (w *world) drillClusterFromOldEtcd(tenant tmcenvtest.Workspace, home string) {
+	t := w.t
+	stop := w.start(transform.HashedNaming{})
+	w.create(tenant.Path, "doomed", 1)
+	w.settledAs(tenant, home, map[string]int32{"web": 3, "doomed": 1})
+	web, running := w.copyOf(home, "web"), w.podsOf(home, "web")
+	then, err := w.clusters[home].Snapshot()
+	require.NoError(t, err)
+
+	w.scale(tenant, home, 4)
+	w.create(tenant.Path, "late", 1)
+	require.NoError(t, w.at(tenant.Path).Delete(t.Context(), named("doomed")))
+	w.settledAs(tenant, home, map[string]int32{"web": 4, "late": 1})
+
+	require.NoError(t, w.clusters[home].RestartFrom(t.Context(), then))
+	w.settledAs(tenant, home, map[string]int32{"web": 4, "late": 1})
+	require.Equal(t, web.UID, w.copyOf(home, "web").UID)
+	require.Subset(t, w.podsOf(home, "web"), running, "no pod was restarted")
+	require.NoError(t, w.at(tenant.Path).Delete(t.Context(), named("late")))
+	w.scale(tenant, home, 3)
+	w.settledAs(tenant, home, map[string]int32{"web": 3})
+	stop()
+}
+
+func named(name string) *appsv1.Deployment {
+	return &appsv1.Deployment{ObjectMeta: metav1.ObjectMeta{Namespace: "default", Name: name}}
+}
+
+// copyOf returns the copy of a Deployment.
+func (w *world) copyOf(cluster, name string) appsv1.Deployment {
+	w.t.Helper()
+	for _, c := range w.copies(cluster) {
+		if marks, _ := transform.ReadMarks(&c); marks.Name == name {
+			return c
+		}
+	}
+	w.t.Fatalf("no copy of %s on %s", name, cluster)
+	return appsv1.Deployment{}
+}
+
+// podsOf returns the UIDs of the pods of a Deployment that are not going.
+func (w *world) podsOf(cluster, name string) []types.UID {
+	w.t.Helper()
+	list := &corev1.PodList{}
+	require.NoError(w.t, w.on(cluster).List(w.t.Context(), list, client.MatchingLabels{"app": name}))
+	var uids []types.UID
+	for i := range list.Items {
+		if list.Items[i].DeletionTimestamp == nil {
+			uids = append(uids, list.Items[i].UID)
+		}
+	}
+	return uids
+}
