@@ -54,6 +54,9 @@ func specErrors(s *v1alpha1.PlacementSpec, x *expressions) field.ErrorList {
 	for i := range s.Overrides {
 		errs = append(errs, validateSelector(x, s.Overrides[i].Clusters, root.Child("overrides").Index(i).Child("clusters"))...)
 	}
+	if s.Rollout != nil {
+		errs = append(errs, validateRollout(x, s.Rollout, root.Child("rollout"))...)
+	}
 	if s.Scoring != nil {
 		errs = append(errs, validateScoring(x, s.Scoring, root.Child("scoring"))...)
 	}

@@ -88,6 +88,7 @@ func (c *Controller) decide(ctx context.Context, q *question) (*answer, error) {
 		}
 		c.metrics.decisions.WithLabelValues(placed(&a.status).Reason).Inc()
 	}
+	a.status.Rollout = rolloutUnder(spec, q.policies)
 	a.status.Summary = summarize(a.status.Targets)
 	a.interest.clusters = clustersOf(a.status.Targets)
 	return a, nil

@@ -49,6 +49,18 @@ func ExampleNewBudget() {
 	// false OverBudget 1m0s
 }
 
+// A platform that has every changed template prove itself on the canaries first.
+// What holds for a Placement then stands in its status.rollout.
+func ExamplePolicy_rollout() {
+	layer := placementcontroller.NewLayer("platform", placementcontroller.Policy{Rollout: &v1alpha1.Rollout{
+		Waves:       []v1alpha1.Wave{{Name: "canary", Clusters: v1alpha1.ClusterSelector{MatchLabels: map[string]string{"stage": "canary"}}}},
+		SoakSeconds: new(int32(300)),
+	}})
+	policy, err := layer.Policy(context.Background(), &placementcontroller.Scope{Workspace: "team-a", Namespace: "default", Name: "web"})
+	fmt.Println(layer.Name(), policy.Rollout.Waves[0].Name, err)
+	// Output: platform canary <nil>
+}
+
 // A platform that keeps everyone in Europe and places on two clusters unless a
 // Placement says otherwise.
 func ExampleNewLayer() {

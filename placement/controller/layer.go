@@ -54,10 +54,14 @@ type Policy struct {
 	NoPreemption bool
 	// Quota bounds what all Placements of a workspace may use together.
 	Quota *Quota
+	// Rollout that every changed template goes by. A Placement may be stricter:
+	// fewer unavailable clusters, a longer soak, paused; its own waves count where
+	// the layer has none. Nil: as the Placement says.
+	Rollout *v1alpha1.Rollout
 	// Defaults stand in for what a Placement leaves out: clusters,
 	// tolerations, preferred, scoring, affinity, antiAffinity, priority,
-	// preemptionPolicy, count, spread, division and moves.rebalance, each as a
-	// whole.
+	// preemptionPolicy, count, spread, division, rollout and moves.rebalance, each
+	// as a whole.
 	// The layer nearest to the Placement goes first.
 	Defaults *v1alpha1.PlacementSpec
 }

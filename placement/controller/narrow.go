@@ -60,6 +60,15 @@ func narrow(spec *v1alpha1.PlacementSpec, policies []named) *narrowing {
 			}
 		}
 	}
+	for _, p := range policies {
+		if p.policy.Rollout != nil {
+			n.layers["rollout"] = p.layer
+			n.notes = append(n.notes, fmt.Sprintf("Layer %q says how a changed template spreads; status.rollout has it.", p.layer))
+		}
+	}
+	if r := rolloutUnder(spec, policies); r != nil {
+		s.Rollout = r
+	}
 	return n
 }
 
@@ -94,6 +103,7 @@ func fill(s, defaults *v1alpha1.PlacementSpec) (filled []string) {
 	take("count", s.Count == nil, defaults.Count != nil, func() { s.Count = defaults.Count })
 	take("spread", s.Spread == nil, defaults.Spread != nil, func() { s.Spread = defaults.Spread })
 	take("division", s.Division == nil, defaults.Division != nil, func() { s.Division = defaults.Division })
+	take("rollout", s.Rollout == nil, defaults.Rollout != nil, func() { s.Rollout = defaults.Rollout })
 	take("moves.rebalance", s.Moves == nil || s.Moves.Rebalance == nil, defaults.Moves != nil && defaults.Moves.Rebalance != nil, func() {
 		moves := v1alpha1.MovePolicy{}
 		if s.Moves != nil {

@@ -62,7 +62,8 @@ func compareStatus(old, now *v1alpha1.PlacementStatus) difference {
 		!slices.EqualFunc(old.Targets, now.Targets, sameTarget),
 		!sameOutcome(placed(old), placed(now)),
 		!sameHeld(old.Conditions, now.Conditions),
-		!samePreview(old.Preview, now.Preview):
+		!samePreview(old.Preview, now.Preview),
+		!equality.Semantic.DeepEqual(old.Rollout, now.Rollout):
 		return material
 	}
 	return details

@@ -101,6 +101,12 @@ type PlacementStatus struct {
 	// +optional
 	Summary string `json:"summary,omitempty"`
 
+	// rollout is how a changed template spreads where the platform's layers make
+	// that something else than spec.rollout: it counts in its place, but for
+	// spec.rollout.paused, which always counts.
+	// +optional
+	Rollout *Rollout `json:"rollout,omitempty"`
+
 	// preview is the decision that a dry run made.
 	// +optional
 	Preview *Preview `json:"preview,omitempty"`

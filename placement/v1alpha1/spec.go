@@ -81,6 +81,11 @@ type PlacementSpec struct {
 	// +optional
 	Moves *MovePolicy `json:"moves,omitempty"`
 
+	// rollout says how a changed template spreads over clusters. Absent: to all at
+	// once.
+	// +optional
+	Rollout *Rollout `json:"rollout,omitempty"`
+
 	// priority among Placements: where not all fit, the higher goes first.
 	// +optional
 	// +kubebuilder:validation:Minimum=-1000000

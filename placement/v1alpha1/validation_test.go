@@ -1,6 +1,7 @@
 package v1alpha1_test
 
 import (
+	"os"
 	"strings"
 	"testing"
 
@@ -13,6 +14,7 @@ import (
 	"k8s.io/apimachinery/pkg/util/json"
 	"sigs.k8s.io/yaml"
 
+	"github.com/tmc-sdk/tmc/placement"
 	"github.com/tmc-sdk/tmc/placement/v1alpha1"
 )
 
@@ -88,10 +90,17 @@ func TestTheSchemaRejectsWhatMakesNoSense(t *testing.T) {
 		`{division: {type: Duplicated, minPerCluster: 1}}`:                            "do not go with type Duplicated",
 		`{division: {type: Even, minPerCluster: 3, maxPerCluster: 2}}`:                "must not be greater than maxPerCluster",
 		`{overrides: [{}]}`: "give exactly one of jsonPatch, mergePatch and strategicMergePatch",
-		`{overrides: [{jsonPatch: [{op: move, path: /a}]}]}`: "move and copy take from",
-		`{priority: 1000001}`:                                "less than or equal to 1000000",
-		`{preemptionPolicy: Always}`:                         "Unsupported value",
-		`{moves: {type: Sometimes}}`:                         "Unsupported value",
+		`{overrides: [{jsonPatch: [{op: move, path: /a}]}]}`:                     "move and copy take from",
+		`{priority: 1000001}`:                                                    "less than or equal to 1000000",
+		`{preemptionPolicy: Always}`:                                             "Unsupported value",
+		`{moves: {type: Sometimes}}`:                                             "Unsupported value",
+		`{rollout: {waves: [{name: a, clusters: {}}], pauseAfter: b}}`:           "must be the name of one of the waves",
+		`{rollout: {pauseAfter: b}}`:                                             "must be the name of one of the waves",
+		`{rollout: {waves: [{clusters: {}}]}}`:                                   "name",
+		`{rollout: {maxUnavailable: 0}}`:                                         "greater than or equal to 1",
+		`{rollout: {deadlineSeconds: 0}}`:                                        "greater than or equal to 1",
+		`{rollout: {soakSeconds: -1}}`:                                           "greater than or equal to 0",
+		`{rollout: {onFailure: Rollback}}`:                                       "Unsupported value",
 	} {
 		require.Contains(t, ask(spec), want, spec)
 	}
@@ -106,8 +115,27 @@ func TestTheSchemaAdmitsWhatMakesSense(t *testing.T) {
 		`{affinity: {required: [{placementSelector: {matchLabels: {app: db}}}], preferred: [{placementSelector: {}, topologyKey: region, scope: Workspace, weight: 5}]}}`,
 		`{count: {max: 2}, spread: [{topologyKey: region, minGroups: 3, whenUnsatisfiable: ScheduleAnyway}]}`,
 		`{division: {type: Weighted, weights: [{clusters: {names: [a]}, weight: 0}], minPerCluster: 1, maxPerCluster: 1}}`,
+		`{rollout: {}}`,
+		`{rollout: {waves: [{name: a, clusters: {names: [x]}}, {name: b, clusters: {matchLabels: {c: d}}}], pauseAfter: a, paused: true, maxUnavailable: 3, onFailure: Continue}}`,
 		`{priority: -5, preemptionPolicy: PreemptLowerPriority, suspend: true, moves: {type: BreakBeforeMake}}`,
 	} {
 		require.Empty(t, ask(spec), spec)
 	}
+}
+
+// The page that explains rollouts shows one that an API server takes.
+func TestTheRolloutOfItsPageIsAdmitted(t *testing.T) {
+	page, err := os.ReadFile("../../docs/rollout.md")
+	require.NoError(t, err)
+	_, text, found := strings.Cut(string(page), "```yaml\n")
+	require.True(t, found)
+	text, _, _ = strings.Cut(text, "```")
+	p := &v1alpha1.Placement{}
+	require.NoError(t, yaml.UnmarshalStrict([]byte(text), p))
+	require.NoError(t, placement.ValidateSpec(&p.Spec))
+	spec, err := yaml.Marshal(map[string]any{"rollout": p.Spec.Rollout})
+	require.NoError(t, err)
+	encoded, err := yaml.YAMLToJSON(spec)
+	require.NoError(t, err)
+	require.Empty(t, judge(t)(string(encoded)))
 }

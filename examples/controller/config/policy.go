@@ -18,7 +18,7 @@ import (
 func (p *Placement) PolicyLayers() []placementcontroller.Layer {
 	layers := make([]placementcontroller.Layer, 0, len(p.Layers))
 	for _, l := range p.Layers {
-		policy := placementcontroller.Policy{Clusters: l.Clusters, MaxClusters: l.MaxClusters, Defaults: l.Defaults}
+		policy := placementcontroller.Policy{Clusters: l.Clusters, MaxClusters: l.MaxClusters, Rollout: l.Rollout, Defaults: l.Defaults}
 		if l.Tolerable != nil {
 			policy.Tolerable = *l.Tolerable
 		}

@@ -251,6 +251,8 @@ type Layer struct {
 	MaxClusters int32 `json:"maxClusters,omitempty"`
 	// Tolerable taints; null: any, empty: none.
 	Tolerable *[]placementv1alpha1.Toleration `json:"tolerable,omitempty"`
+	// Rollout that every changed template goes by.
+	Rollout *placementv1alpha1.Rollout `json:"rollout,omitempty"`
 	// Defaults for what a Placement leaves out.
 	Defaults *placementv1alpha1.PlacementSpec `json:"defaults,omitempty"`
 }

@@ -8,6 +8,7 @@ import (
 	"k8s.io/apimachinery/pkg/util/validation/field"
 
 	"github.com/tmc-sdk/tmc/placement"
+	placementv1alpha1 "github.com/tmc-sdk/tmc/placement/v1alpha1"
 )
 
 // Who may read what is served.
@@ -146,6 +147,11 @@ func (p *Placement) validate(at *field.Path, known Known) field.ErrorList {
 	for i, l := range p.Layers {
 		if l.Name == "" {
 			all = append(all, field.Required(at.Child("layers").Index(i).Child("name"), "name the layer, as explanations are to show it"))
+		}
+		if l.Rollout != nil {
+			if err := placement.ValidateSpec(&placementv1alpha1.PlacementSpec{Rollout: l.Rollout}); err != nil {
+				all = append(all, field.Invalid(at.Child("layers").Index(i).Child("rollout"), "", err.Error()))
+			}
 		}
 		if l.Defaults != nil {
 			if err := placement.ValidateSpec(l.Defaults); err != nil {
