@@ -83,6 +83,7 @@ func matters(a, b *v1alpha1.Placement) bool {
 		a.Status.ObservedGeneration != b.Status.ObservedGeneration ||
 		!reflect.DeepEqual(a.Status.Targets, b.Status.Targets) ||
 		!reflect.DeepEqual(a.Status.Conditions, b.Status.Conditions) ||
+		!reflect.DeepEqual(a.Status.Rollout, b.Status.Rollout) ||
 		suspends(a.Annotations) != suspends(b.Annotations) ||
 		!reflect.DeepEqual(a.Spec, b.Spec)
 }

@@ -29,6 +29,7 @@ type intent struct {
 	copied   *unstructured.Unstructured // as it is in the cache; nil for none
 	refusal  *RefusalError              // it can't be rendered
 	awaited  bool                       // it was written, and the cache does not show it yet
+	staged   bool                       // a rollout keeps it at the template that it has
 	digest   string
 	cause    Cause  // of an apply
 	decided  string // name of the Placement that decided
@@ -95,6 +96,10 @@ func (l *Loop) intendCopy(ctx context.Context, lane *lane, key Key, original *un
 	if refusal != nil {
 		return intent{copied: copied, refusal: refusal}
 	}
+	l.markTemplate(ctx, lane.name, key, original, where, copied, rendered)
+	if l.keepsTemplate(ctx, lane.name, key, original, where, copied) {
+		return l.intendKept(lane, key, where, copied, rendered)
+	}
 	todo := intent{action: apply, rendered: rendered, copied: copied, digest: digestOf(rendered)}
 	todo.cause = causeOf(todo.digest, copied, lane.outcome(key))
 	if where.placement != nil {
@@ -155,7 +160,7 @@ func (l *Loop) render(ctx context.Context, cluster string, key Key, original *un
 		target.Replicas = &n
 	}
 	if where.placement != nil {
-		overrides, err := overridesFor(where.placement, state, original)
+		overrides, err := overridesFor(where.placement, state, original, anyOverride)
 		if err != nil {
 			return nil, &RefusalError{Reason: ReasonTransformFailed, Cluster: cluster, Message: err.Error(), Err: err}
 		}

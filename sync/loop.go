@@ -47,6 +47,7 @@ type Loop struct {
 	provider     multicluster.Provider
 	pipeline     *transform.Pipeline
 	renderings   *transform.Cache
+	templates    *transform.Cache // of which only the digests are kept
 	rules        *transform.StatusRules
 	opts         options
 	installation string
@@ -134,6 +135,7 @@ func newLoop(provider multicluster.Provider, fleet Fleet, pipeline *transform.Pi
 	l := &Loop{
 		fleet: fleet, provider: provider, pipeline: pipeline, rules: o.rules, opts: o,
 		renderings:   transform.NewCache(pipeline, mostRenderings, transform.Finish(seal)),
+		templates:    transform.NewCache(pipeline, mostRenderings, transform.Finish(sealTemplate(pipeline))),
 		world:        realSurroundings(),
 		installation: pipeline.Installation(),
 		manager:      "tmc-" + pipeline.Installation(),

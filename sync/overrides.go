@@ -15,13 +15,18 @@ import (
 	"github.com/tmc-sdk/tmc/transform"
 )
 
+// anyOverride and untargeted say which overrides to look at: all of them, or
+// those that are for all clusters.
+func anyOverride(*v1alpha1.Override) bool  { return true }
+func untargeted(o *v1alpha1.Override) bool { return o.Clusters == nil }
+
 // overridesFor returns the overrides of a Placement that apply to an object on
 // a cluster, in order.
-func overridesFor(p *v1alpha1.Placement, s *tmccluster.State, original *unstructured.Unstructured) ([]transform.Override, error) {
+func overridesFor(p *v1alpha1.Placement, s *tmccluster.State, original *unstructured.Unstructured, which func(*v1alpha1.Override) bool) ([]transform.Override, error) {
 	var overrides []transform.Override
 	for i := range p.Spec.Overrides {
 		o := &p.Spec.Overrides[i]
-		if !selected(o.Resources, original) {
+		if !which(o) || !selected(o.Resources, original) {
 			continue
 		}
 		matches, err := placement.Matches(o.Clusters, s)

@@ -76,7 +76,7 @@ func TestTheOverridesOfThePage(t *testing.T) {
 	pipeline, err := transform.NewPipeline("prod")
 	require.NoError(t, err)
 	for cluster, image := range map[string]string{"west": "mirror.example/web:2", "east": "web"} {
-		overrides, err := overridesFor(p, &tmccluster.State{Name: cluster}, original)
+		overrides, err := overridesFor(p, &tmccluster.State{Name: cluster}, original, anyOverride)
 		require.NoError(t, err)
 		got, err := pipeline.Render(t.Context(), &transform.Target{Cluster: cluster, Overrides: overrides}, original, transform.Origin{LogicalCluster: "1abc", Namespace: "shop", Name: "web"})
 		require.NoError(t, err)

@@ -27,6 +27,9 @@ type assignment struct {
 	division map[string]*transform.Division
 	// refusal says why there are no targets, where that is decided.
 	refusal *RefusalError
+	// staged says which targets may get a changed template now, where the
+	// Placement has a rollout; nil until somebody asks.
+	staged *staged
 }
 
 // names says whether the cluster is a target in good standing.

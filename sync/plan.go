@@ -142,6 +142,15 @@ func (l *Loop) planFor(ctx context.Context, p *Plan, lane *lane, key Key) {
 	todo := l.decide(ctx, lane, key, original, where)
 	switch todo.action {
 	case nothing:
+		if !todo.staged {
+			return
+		}
+		step.Action, step.Cause = ActionConfigured, CauseChanged
+		step.Differences = differencesOf(todo.rendered, copied)
+		if step.Waits = where.staged.refusal().Error(); where.staged.refusal() == nil {
+			return
+		}
+		p.Steps = append(p.Steps, step)
 		return
 	case retire:
 		step.Action, step.Cause = ActionDeleted, l.causeOfRetirement(key, original, copied)

@@ -43,6 +43,15 @@ const (
 	// ReasonApplyFailed: the copy could not be applied for another cause; it
 	// is tried again.
 	ReasonApplyFailed = "ApplyFailed"
+	// ReasonRolloutProgressing: a changed template is on its way from cluster to
+	// cluster.
+	ReasonRolloutProgressing = "RolloutProgressing"
+	// ReasonRolloutPaused: the rollout of a changed template waits for somebody to
+	// let it go on.
+	ReasonRolloutPaused = "RolloutPaused"
+	// ReasonRolloutStopped: a changed template did no good on a cluster and goes no
+	// further.
+	ReasonRolloutStopped = "RolloutStopped"
 	// ReasonDeleting: the original is being deleted and copies remain.
 	ReasonDeleting = "Deleting"
 	// ReasonReleased: the original was let go though a copy may remain on a

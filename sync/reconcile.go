@@ -53,7 +53,9 @@ func (l *Loop) Reconcile(ctx context.Context, key Key) (reconcile.Result, error)
 	if wrote, err := l.giveBack(ctx, key, original, seen); wrote || err != nil {
 		return reconcile.Result{}, err
 	}
-	return l.report(ctx, key, original, seen) // Report
+	result, err := l.report(ctx, key, original, seen) // Report
+	result.RequeueAfter = where.staged.sooner(result.RequeueAfter)
+	return result, err
 }
 
 // idle says whether an original is held for copies that nothing needs any more:

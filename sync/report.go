@@ -66,7 +66,7 @@ func (l *Loop) observe(ctx context.Context, key Key, original *unstructured.Unst
 			if !ok {
 				todo = l.intend(ctx, lane, key, original, where) // a lane that opened just now
 			}
-			seen.Behind = todo.action != nothing || todo.refusal != nil || todo.awaited
+			seen.Behind = todo.action != nothing || todo.refusal != nil || todo.awaited || todo.staged
 			switch {
 			case refusal != nil:
 			case todo.refusal != nil:
@@ -83,6 +83,7 @@ func (l *Loop) observe(ctx context.Context, key Key, original *unstructured.Unst
 		}
 		s.copies = append(s.copies, seen)
 	}
+	s.tellRollout(where.staged)
 	s.ended = l.tracing.time()
 	return s
 }
@@ -297,8 +298,8 @@ func (l *Loop) tellRefusals(ctx context.Context, key Key, original *unstructured
 	r := l.record(key, original.GetUID())
 	var told []string
 	for _, refusal := range seen.refusals {
-		if refusal.Reason == ReasonClusterUnavailable {
-			continue // an outage is the platform's business; the condition says so
+		if refusal.Reason == ReasonClusterUnavailable || refusal.Reason == ReasonRolloutProgressing {
+			continue // an outage is the platform's business, and this is no refusal; the condition says so
 		}
 		id := refusal.Cluster + "/" + refusal.Reason
 		told = append(told, id)

@@ -29,6 +29,10 @@ const (
 	// AnnotationDigest is the digest of what was rendered. The sync loop
 	// writes it; it proves nothing about ownership.
 	AnnotationDigest = domain + "/digest"
+	// AnnotationTemplate is the digest of what was rendered without what a
+	// rollout does not stage: replicas, shares, overrides of single clusters.
+	// The sync loop writes it where a Placement has a rollout.
+	AnnotationTemplate = domain + "/template"
 )
 
 // marksVersion is the version of the marks that are written.

@@ -3,6 +3,7 @@ package transform
 import (
 	"fmt"
 	"maps"
+	"slices"
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
@@ -29,6 +30,12 @@ func WithReplicas(kind schema.GroupKind, path ...string) Option {
 		}
 		p.replicas[kind] = path
 	}
+}
+
+// ReplicasPath returns the path at which a target's share of the replicas of a
+// kind is written; nil for a kind whose replicas are not divided.
+func (p *Pipeline) ReplicasPath(kind schema.GroupKind) []string {
+	return slices.Clone(p.replicas[kind])
 }
 
 // divide writes the target's share where the object has replicas. What has
