@@ -66,9 +66,15 @@ func (l *lane) apply(ctx context.Context, key Key, original *unstructured.Unstru
 	if !l.loop.held(key, original) {
 		return false // the loop puts the finalizer first and sends us again
 	}
+	if todo.copied == nil {
+		if sure, err := l.loop.surelyHeld(ctx, key, original); !sure {
+			return err != nil
+		}
+	}
 	before := l.outcome(key)
-	if before.truceLeft(todo, l.loop.world.now()) > 0 {
-		return false // an errand is queued for its end
+	if left := before.truceLeft(todo, l.loop.world.now()); left > 0 {
+		l.queue.AddAfter(errand{key: key}, left)
+		return false
 	}
 	repairs := before.repairsWith(todo, l.loop.world.now())
 	contested := l.contest(ctx, key, todo, repairs)
@@ -88,6 +94,9 @@ func (l *lane) apply(ctx context.Context, key Key, original *unstructured.Unstru
 		o.seen = true
 	}
 	if err != nil {
+		// What was not written repaired nothing: a server that is unwell is no
+		// rival, and is tried again as any other.
+		o.repairs, o.contested = before.repairsOf(todo.digest), false
 		o.refusal = l.classify(err)
 		l.logger.V(1).Info("Copy was not applied", "key", key.String(), "error", err.Error())
 	} else if applied != nil && drifted(todo.rendered.Object, applied.Object) {

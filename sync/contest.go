@@ -33,6 +33,14 @@ func (o outcome) repairsWith(todo intent, now time.Time) int {
 	return o.repairs + 1
 }
 
+// repairsOf returns how many repairs of one rendering in a row there were.
+func (o outcome) repairsOf(digest string) int {
+	if o.digest != digest {
+		return 0
+	}
+	return o.repairs
+}
+
 // truce returns how long to wait after so many repairs in a row.
 func truce(repairs int) time.Duration {
 	if repairs < fightAfter {

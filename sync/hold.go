@@ -30,6 +30,10 @@ type record struct {
 	// that still shows one of them shows what was before. Of any other version
 	// the cache is right, for another replica may have written since.
 	held, released string
+	// sure says that the finalizer is known to be there from the server itself and
+	// not from a cache alone: this process put it on, or read it live. Another
+	// replica that led before may have taken it off since a cache last heard.
+	sure bool
 	// releasing is the resourceVersion that the finalizer was to be taken off,
 	// by a write whose answer is not known yet, or never came: it may still be
 	// on its way.
@@ -120,9 +124,42 @@ func (l *Loop) holdOn(ctx context.Context, key Key, original *unstructured.Unstr
 		return nil, fmt.Errorf("put finalizer: %w", err)
 	}
 	r := l.record(key, original.GetUID())
-	r.held, r.replaced = original.GetResourceVersion(), original.GetResourceVersion()
+	r.held, r.replaced, r.sure = original.GetResourceVersion(), original.GetResourceVersion(), true
 	l.remember(key, r)
 	return held, nil
+}
+
+// surelyHeld says whether an original bears our finalizer beyond what a cache
+// shows, and so may get a copy where there is none (law 3). It costs a live read
+// where another process put the finalizer on, once for each original, and only
+// where a copy is to be made. False without an error: the cache is behind, and an
+// event follows.
+func (l *Loop) surelyHeld(ctx context.Context, key Key, original *unstructured.Unstructured) (bool, error) {
+	if !l.held(key, original) {
+		return false, nil
+	}
+	if l.record(key, original.GetUID()).sure {
+		return true, nil
+	}
+	ws, err := l.workspace(ctx, key.Workspace)
+	if err != nil {
+		return false, err
+	}
+	live := &unstructured.Unstructured{}
+	live.SetGroupVersionKind(key.Kind)
+	switch err := ws.Get(ctx, key.object(), live); {
+	case isGone(err):
+		return false, nil
+	case err != nil:
+		return false, fmt.Errorf("read original live: %w", err)
+	}
+	if live.GetUID() != original.GetUID() || live.GetDeletionTimestamp() != nil || !slices.Contains(live.GetFinalizers(), l.finalizer) {
+		return false, nil
+	}
+	r := l.record(key, original.GetUID())
+	r.sure = true
+	l.remember(key, r)
+	return true, nil
 }
 
 // letGo takes our finalizer off an original that has no copy left.

@@ -78,7 +78,7 @@ func (l *Loop) decide(ctx context.Context, lane *lane, key Key, original *unstru
 	case copied == nil:
 		return intent{}
 	case where.leaving(lane.name):
-		if !l.mayLeave(ctx, key, where) {
+		if !l.mayLeave(ctx, key, original.GetUID(), where) {
 			return intent{copied: copied}
 		}
 	case where.refusal == nil && len(where.targets) == 0 && !l.isRelated(key.Kind):
@@ -187,9 +187,9 @@ func targetOf(s *tmccluster.State) *transform.Target {
 }
 
 // mayLeave says whether a copy may go from a cluster that it is leaving: every
-// target in good standing holds a healthy copy, or the policy says to break
-// before making.
-func (l *Loop) mayLeave(ctx context.Context, key Key, where *assignment) bool {
+// target in good standing holds a healthy copy of this very original, not of an
+// earlier one of its name, or the policy says to break before making.
+func (l *Loop) mayLeave(ctx context.Context, key Key, uid types.UID, where *assignment) bool {
 	if l.breaksFirst(where) {
 		return true
 	}
@@ -202,6 +202,9 @@ func (l *Loop) mayLeave(ctx context.Context, key Key, where *assignment) bool {
 		copied, err := lane.copyOf(ctx, key)
 		if err != nil || copied == nil || copied.GetDeletionTimestamp() != nil {
 			return false
+		}
+		if marks, _ := transform.ReadMarks(copied); marks.UID != uid {
+			return false // a cache that is behind
 		}
 		if health, _ := l.rules.Health(copied); health != transform.Healthy {
 			return false

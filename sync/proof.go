@@ -98,7 +98,7 @@ func (l *Loop) noLongerNamed(ctx context.Context, ws client.Client, lane *lane, 
 	case where.names(lane.name):
 		return false, nil
 	case where.leaving(lane.name):
-		return l.mayLeave(ctx, key, where), nil
+		return l.mayLeave(ctx, key, original.GetUID(), where), nil
 	}
 	return len(where.targets) > 0 || where.refusal != nil, nil
 }

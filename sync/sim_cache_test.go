@@ -46,6 +46,7 @@ type simInformer struct {
 	store    map[types.NamespacedName]*unstructured.Unstructured
 	handlers []toolscache.ResourceEventHandler
 	synced   bool
+	lied     bool // the last list was not the truth: its watch breaks
 }
 
 // GetInformer implements cache.Cache.
@@ -101,7 +102,7 @@ func (i *simInformer) list() (string, error) {
 	if err != nil {
 		return "", err
 	}
-	if i.cache.server.lies(i.cache.process) {
+	if i.lied = i.cache.server.lies(i.cache.process); i.lied {
 		resp.Items = nil // a server that was just restored may list nothing
 	}
 	s.note("%s lists %s of %s: %d at %s", i.cache.process.name, i.kind.Kind, i.cache.server.name, len(resp.Items), resp.ResourceVersion)
@@ -133,7 +134,9 @@ func (i *simInformer) keys() []types.NamespacedName {
 func (i *simInformer) watch(version string) error {
 	s, server := i.cache.process.world.scheduler, i.cache.server
 	for {
-		broken := func() bool { return i.ended() || server.away(i.cache.process) != nil || server.lies(i.cache.process) }
+		broken := func() bool {
+			return i.ended() || server.away(i.cache.process) != nil || i.lied || server.lies(i.cache.process)
+		}
 		s.park(func() bool { return server.Version() != version || broken() }, nil)
 		if broken() {
 			return fmt.Errorf("watch of %s: connection lost", i.kind.Kind)

@@ -38,6 +38,8 @@ type copyID struct {
 type moment struct {
 	from    int
 	demands map[Key]demand
+	// users are the clusters of what mentions a related object, be it there or not.
+	users map[mention]map[string]bool
 }
 
 // demand is what the truth asks for one original.
@@ -64,7 +66,10 @@ func (c *checker) violate(law int, format string, args ...any) {
 }
 
 // demandsOf computes what is asked for in a namespace now.
-func demandsOf(tenant *simServer, ns string) map[Key]demand {
+func demandsOf(tenant *simServer, ns string) map[Key]demand { return momentOf(tenant, ns).demands }
+
+// momentOf computes what is asked for in a namespace now, and by what.
+func momentOf(tenant *simServer, ns string) moment {
 	_, p := placementOf(tenant, ns)
 	demands := map[Key]demand{}
 	users := map[mention]map[string]bool{}
@@ -101,7 +106,7 @@ func demandsOf(tenant *simServer, ns string) map[Key]demand {
 			demands[keyFor(multiclusterName(tenant), u)] = t
 		}
 	}
-	return demands
+	return moment{demands: demands, users: users}
 }
 
 func multiclusterName(s *simServer) multicluster.ClusterName { return multicluster.ClusterName(s.name) }
@@ -118,7 +123,9 @@ func (c *checker) upstream(s *simServer, commit apisim.Commit) {
 	}
 	if ns := obj.GetNamespace(); ns != "" && (commit.Request == nil || commit.Request.Subresource == "" || obj.GetKind() == "Placement") {
 		key := namespaceKey{multiclusterName(s), ns}
-		c.history[key] = append(c.history[key], moment{c.world.commits, demandsOf(s, ns)})
+		now := momentOf(s, ns)
+		now.from = c.world.commits
+		c.history[key] = append(c.history[key], now)
 	}
 }
 
@@ -157,6 +164,9 @@ func (c *checker) mayLetGo(s *simServer, a *acting, cluster *simServer, original
 	state := a.process.states[cluster.name]
 	if lost := c.world.lostAfter; lost >= 0 && !state.Reachable && c.world.scheduler.now.Add(a.process.skew).Sub(state.UnreachableSince) >= lost {
 		return // released by policy
+	}
+	if back := a.process.returned[cluster.name]; c.world.lostAfter >= 0 && back.commits >= a.since && back.away >= c.world.lostAfter {
+		return // likewise: it came back after that was decided
 	}
 	c.violate(3, "%s lets %s go while %s holds a copy of it", a.process.name, commitName(original), cluster.name)
 }
@@ -236,10 +246,10 @@ func (c *checker) adopts(commit apisim.Commit) bool {
 }
 
 // sometime says whether something was so at some moment since a commit.
-func (c *checker) sometime(ns namespaceKey, since int, so func(map[Key]demand) bool) bool {
+func (c *checker) sometime(ns namespaceKey, since int, so func(moment) bool) bool {
 	moments := c.history[ns]
 	for _, moment := range slices.Backward(moments) {
-		if so(moment.demands) {
+		if so(moment) {
 			return true
 		}
 		if moment.from <= since {
@@ -257,8 +267,8 @@ func (c *checker) copyGoes(s *simServer, a *acting, commit apisim.Commit) {
 	key := keyOf(commit.Before.GroupVersionKind(), marks.Origin)
 	proven, left := false, false
 	var staying []string
-	c.sometime(key.namespace(), a.since, func(demands map[Key]demand) bool {
-		d, ok := demands[key]
+	c.sometime(key.namespace(), a.since, func(m moment) bool {
+		d, ok := m.demands[key]
 		leaving, named := d.targets[s.name]
 		switch {
 		case !ok, d.uid != marks.UID, d.deleting, d.decided && !named:
@@ -363,9 +373,13 @@ func (c *checker) needed(s *simServer, a *acting, commit apisim.Commit, marks tr
 		return
 	}
 	key := keyOf(commit.After.GroupVersionKind(), marks.Origin)
-	// Caches may show what was asked for before, and at different times: but
-	// asked for it was.
-	if !c.sometime(key.namespace(), 0, func(demands map[Key]demand) bool { return len(demands[key].targets) > 0 }) {
+	// Caches may show what was asked for before, and at different times: a mention
+	// that has just been taken back, of what has just been made. But asked for it
+	// was, by the same tenant.
+	asked := func(m moment) bool {
+		return len(m.demands[key].targets) > 0 || len(m.users[mention{key.Kind.Kind, key.Name}]) > 0
+	}
+	if !c.sometime(key.namespace(), 0, asked) {
 		c.violate(10, "%s: %s on %s, and nothing ever asked for it", a.process.name, commit.Request, s.name)
 	}
 }

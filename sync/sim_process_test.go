@@ -38,7 +38,17 @@ type process struct {
 	frozen time.Time     // until then it does nothing, as a machine that is suspended
 
 	states map[string]*tmccluster.State
-	spaces map[multicluster.ClusterName]*simSpace
+	// returned says of clusters that are reachable again when the process saw that,
+	// in commits, and how long it had seen them away.
+	returned map[string]simReturn
+	spaces   map[multicluster.ClusterName]*simSpace
+}
+
+// simReturn is when, in commits, a cluster was seen to be back, and how long it
+// was away.
+type simReturn struct {
+	commits int
+	away    time.Duration
 }
 
 // simSpace is an engaged workspace.
@@ -55,7 +65,7 @@ type simSpace struct {
 func (w *simWorld) start() *process {
 	w.started++
 	p := &process{
-		world: w, name: fmt.Sprintf("p%d", w.started), states: map[string]*tmccluster.State{},
+		world: w, name: fmt.Sprintf("p%d", w.started), states: map[string]*tmccluster.State{}, returned: map[string]simReturn{},
 		spaces: map[multicluster.ClusterName]*simSpace{},
 		skew:   time.Duration(w.scheduler.dice.IntN(7200)-3600) * time.Second,
 	}
@@ -151,6 +161,9 @@ func (p *process) probe() {
 			}
 			if now.Reachable == before.Reachable && now.UID == before.UID {
 				continue
+			}
+			if now.Reachable && !before.Reachable {
+				p.returned[c.name] = simReturn{p.world.commits, s.now.Add(p.skew).Sub(before.UnreachableSince)}
 			}
 			p.states[c.name] = &now
 			s.note("%s sees %s: reachable %t, uid %s", p.name, c.name, now.Reachable, now.UID)
