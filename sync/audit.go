@@ -22,6 +22,9 @@ const (
 	ActionConfigured Action = "configured"
 	// ActionDeleted: a copy, or the namespace of copies, was deleted.
 	ActionDeleted Action = "deleted"
+	// ActionOrphaned: a copy was left where it is, without our marks, as was asked
+	// for; nothing was deleted.
+	ActionOrphaned Action = "orphaned"
 	// ActionReleased: nothing was written; the original no longer waits for a
 	// copy that may remain.
 	ActionReleased Action = "released"

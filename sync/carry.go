@@ -29,7 +29,7 @@ func (l *lane) carryOut(ctx context.Context, key Key) (again bool) {
 	defer cancel()
 	original, err := l.loop.original(ctx, key)
 	switch {
-	case errors.Is(err, errUnknown) && l.loop.collector.has(key.Workspace):
+	case errors.Is(err, errUnknown) && (l.loop.collector.has(key.Workspace) || l.anyGrave(key)):
 		return l.retire(ctx, key, nil)
 	case errors.Is(err, errUnknown):
 		return false

@@ -81,14 +81,17 @@ func (l *Loop) blocker(ctx context.Context, key Key, original *unstructured.Unst
 	if by := l.retirementSuspended(cluster, key, original); by != "" {
 		return where + by + " is suspended; resume it"
 	}
+	if _, problem := l.deletionOf(key, original); problem != "" {
+		return where + problem
+	}
 	lane := l.lane(cluster)
 	state, known := l.fleet.Snapshot().Lookup(cluster)
 	if known && !state.Reachable || lane == nil {
 		text := where + "it does not answer"
 		if known && !state.UnreachableSince.IsZero() {
 			text += " since " + stamp(state.UnreachableSince)
-			if l.opts.lostAfter >= 0 {
-				return text + "; it is no longer waited for at " + stamp(state.UnreachableSince.Add(l.opts.lostAfter))
+			if after := l.lostAfter(state); after >= 0 && l.mayForget(key, original) {
+				return text + "; it is no longer waited for at " + stamp(state.UnreachableSince.Add(after))
 			}
 		}
 		return text + "; it is waited for until it answers or is removed from the fleet"

@@ -251,6 +251,9 @@ func (l *Loop) retireAll(ctx context.Context, key Key, original *unstructured.Un
 	snapshot := l.fleet.Snapshot()
 	for _, name := range named {
 		if _, ok := snapshot.Lookup(name); !ok {
+			if err := l.bury(ctx, key, original, name); err != nil {
+				return nil, 0, err
+			}
 			l.tellReleased(ctx, key, original, name, CauseClusterRemoved, "it was removed from the fleet")
 		}
 	}
@@ -263,8 +266,11 @@ func (l *Loop) retireAll(ctx context.Context, key Key, original *unstructured.Un
 		if !may {
 			continue
 		}
-		if released, left := l.released(state); released {
-			l.tellReleased(ctx, key, original, state.Name, CauseClusterLost, "it has not answered for "+l.opts.lostAfter.String())
+		if released, left := l.released(state); released && l.mayForget(key, original) {
+			l.tellReleased(ctx, key, original, state.Name, CauseClusterLost, "it has not answered for "+l.lostAfter(state).String())
+			if err := l.bury(ctx, key, original, state.Name); err != nil {
+				return nil, 0, err
+			}
 			continue
 		} else if left > 0 && (again == 0 || left < again) {
 			again = left
@@ -297,13 +303,21 @@ func (l *Loop) mayHold(ctx context.Context, lane *lane, key Key, original *unstr
 	return named || copied != nil || lane.outcome(key).begun, nil
 }
 
+// mayForget says whether an original may be let go though a copy may remain: what
+// was asked to stay, only where that is remembered until the cluster returns.
+func (l *Loop) mayForget(key Key, original *unstructured.Unstructured) bool {
+	how, problem := l.deletionOf(key, original)
+	return problem == "" && (how != DeletionOrphan || l.opts.tombstones != nil)
+}
+
 // released says whether the policy lets go of what a cluster may still hold,
 // and else, where it will, in how long.
 func (l *Loop) released(s *tmccluster.State) (bool, time.Duration) {
-	if l.opts.lostAfter < 0 || s.Reachable || s.UnreachableSince.IsZero() {
+	after := l.lostAfter(s)
+	if after < 0 || s.Reachable || s.UnreachableSince.IsZero() {
 		return false, 0
 	}
-	left := l.opts.lostAfter - l.world.now().Sub(s.UnreachableSince)
+	left := after - l.world.now().Sub(s.UnreachableSince)
 	return left <= 0, max(0, left)
 }
 

@@ -47,6 +47,7 @@ type lane struct {
 	mu       sync.Mutex
 	kinds    map[schema.GroupVersionKind]knowledge
 	outcomes map[Key]outcome
+	buried   map[Key][]Tombstone // originals that were let go though a copy might remain here
 }
 
 // errand is one thing to see to on the cluster: the copy of an original, or,
@@ -104,7 +105,7 @@ func newLane(loop *Loop, conn *tmccluster.Connection, logger logr.Logger) (*lane
 	l := &lane{
 		name: conn.Name, uid: conn.UID, loop: loop, logger: logger.WithValues("physicalCluster", conn.Name), done: conn.Done(),
 		wires: *w, queue: loop.world.queue(),
-		kinds: map[schema.GroupVersionKind]knowledge{}, outcomes: map[Key]outcome{}, made: map[string]time.Time{}, furnished: map[string]bool{},
+		kinds: map[schema.GroupVersionKind]knowledge{}, outcomes: map[Key]outcome{}, made: map[string]time.Time{}, furnished: map[string]bool{}, buried: map[Key][]Tombstone{},
 	}
 	return l, nil
 }
@@ -123,6 +124,9 @@ func (l *lane) start(ctx context.Context) {
 	})
 	if l.born != nil {
 		l.followBorn(ctx)
+	}
+	if l.loop.opts.tombstones != nil {
+		world.spawn(func() { l.exhume(ctx) })
 	}
 	for range l.loop.opts.lanes {
 		world.spawn(func() { l.work(ctx) })

@@ -26,6 +26,9 @@ type options struct {
 	lanes        int
 	reportEvery  time.Duration
 	lostAfter    time.Duration
+	deletion     Deletion
+	deletions    []Deletion
+	tombstones   Tombstones
 	tidyAfter    time.Duration
 	registerer   prometheus.Registerer
 	tracing      trace.TracerProvider
@@ -42,7 +45,10 @@ type options struct {
 }
 
 func defaults() options {
-	return options{workers: 8, lanes: 8, reportEvery: 250 * time.Millisecond, lostAfter: -1, tidyAfter: 5 * time.Second, progressWithin: 10 * time.Minute}
+	return options{
+		workers: 8, lanes: 8, reportEvery: 250 * time.Millisecond, lostAfter: -1, tidyAfter: 5 * time.Second, progressWithin: 10 * time.Minute,
+		deletion: DeletionBackground, deletions: []Deletion{DeletionBackground, DeletionForeground},
+	}
 }
 
 // Resources are the kinds to sync, in the version that the workspaces serve.
@@ -117,6 +123,9 @@ func (o *options) validate() error {
 	}
 	if o.workers < 1 || o.lanes < 1 {
 		return fmt.Errorf("syncer: WithWorkers(%d, %d): both must be at least 1", o.workers, o.lanes)
+	}
+	if err := o.validateDeletion(); err != nil {
+		return err
 	}
 	return o.validateStrategies()
 }

@@ -23,6 +23,9 @@ import (
 func (l *Loop) mayRetire(ctx context.Context, lane *lane, key Key, copiedFrom types.UID) (Cause, error) {
 	ws, err := l.workspace(ctx, key.Workspace)
 	if errors.Is(err, errUnknown) {
+		if lane.grave(key, copiedFrom) != nil {
+			return CauseOriginalDeleted, nil // seen live then, and kept since
+		}
 		return l.workspaceGone(ctx, key.Workspace)
 	}
 	if err != nil {

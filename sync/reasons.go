@@ -54,6 +54,9 @@ const (
 	ReasonRolloutStopped = "RolloutStopped"
 	// ReasonDeleting: the original is being deleted and copies remain.
 	ReasonDeleting = "Deleting"
+	// ReasonOrphaned: the original was deleted and its copy stays on a cluster, as
+	// was asked for.
+	ReasonOrphaned = "Orphaned"
 	// ReasonReleased: the original was let go though a copy may remain on a
 	// cluster that is lost.
 	ReasonReleased = "Released"

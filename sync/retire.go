@@ -8,7 +8,6 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/types"
-	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/tmc-sdk/tmc/transform"
 )
@@ -25,6 +24,9 @@ func (l *lane) retire(ctx context.Context, key Key, original *unstructured.Unstr
 		return l.retireFailed(key, err)
 	}
 	if copied == nil {
+		if err := l.clearGraves(ctx, key); err != nil {
+			return l.retireFailed(key, err)
+		}
 		var uid types.UID
 		if original != nil {
 			uid = original.GetUID()
@@ -45,23 +47,9 @@ func (l *lane) retire(ctx context.Context, key Key, original *unstructured.Unstr
 		return false
 	}
 	if copied.GetDeletionTimestamp() == nil {
-		err := l.loop.admit(ctx, &Proposal{Action: ActionDeleted, Cause: cause, Cluster: l.name, Key: key, Original: original, Copy: copied})
-		if err != nil {
+		if err := l.remove(ctx, key, original, copied, cause); err != nil {
 			return l.retireFailed(key, err)
 		}
-		uid := copied.GetUID()
-		traced, span := l.traceRetire(ctx, key, original, copied, marks.UID, cause)
-		err = l.live.Delete(traced, copied, client.Preconditions{UID: &uid}, client.PropagationPolicy(metav1.DeletePropagationBackground))
-		endSpan(span, client.IgnoreNotFound(err))
-		l.loop.audit(ctx, Change{
-			Action: ActionDeleted, Cause: cause, Original: key, OriginalUID: marks.UID,
-			Cluster: l.name, CopyUID: uid, Before: digestOf(copied), Err: err,
-		})
-		if err != nil && !apierrors.IsNotFound(err) {
-			return l.retireFailed(key, err)
-		}
-		l.loop.metrics.retired(l.name)
-		l.logger.V(1).Info("Copy retired", "key", key.String(), "uid", uid)
 	}
 	// The watch tells when it is gone. Should the watch miss it, look again.
 	return true

@@ -34,7 +34,7 @@ func (l *Log) change(ctx context.Context, c syncer.Change) {
 
 var verbs = map[syncer.Action]string{
 	syncer.ActionCreated: VerbCreate, syncer.ActionConfigured: VerbPatch,
-	syncer.ActionDeleted: VerbDelete, syncer.ActionReleased: VerbRelease,
+	syncer.ActionDeleted: VerbDelete, syncer.ActionOrphaned: VerbPatch, syncer.ActionReleased: VerbRelease,
 }
 
 func entryOf(c syncer.Change) Entry {
