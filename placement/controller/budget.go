@@ -3,15 +3,10 @@ package controller
 import (
 	"context"
 	"maps"
-	"slices"
 	"sync"
 	"time"
 
 	"golang.org/x/time/rate"
-	corev1 "k8s.io/api/core/v1"
-
-	"github.com/tmc-sdk/tmc/cluster"
-	clusterv1alpha1 "github.com/tmc-sdk/tmc/cluster/v1alpha1"
 )
 
 // BudgetOptions bound what a Budget allows. The zero value bounds no rate and
@@ -32,6 +27,16 @@ type BudgetOptions struct {
 	// lifecycle controller has it; 1 or more leaves only the case that all are
 	// lost.
 	MaxLostShare float64
+	// MaxRegionLostShare is the same of one region: when at least three
+	// clusters and this share of it seem lost, nothing moves off its clusters
+	// but what the owners of Placements ask for, for RegionHold. Default 0.55;
+	// more than 1 leaves regions to the rates alone.
+	MaxRegionLostShare float64
+	// RegionHold is how long that lasts, from when so many were lost: a network
+	// that is cut for a while moves nothing, and a region that stays away is
+	// left, at the rate of PerRegion. Default 10 minutes; negative for as long
+	// as the clusters are lost.
+	RegionHold time.Duration
 	// Start of the count: buckets are empty then. Default: when the
 	// controller begins to decide.
 	Start time.Time
@@ -39,6 +44,7 @@ type BudgetOptions struct {
 
 const (
 	defaultMaxLostShare = 0.55
+	defaultRegionHold   = 10 * time.Minute
 	minLostClusters     = 3
 	outageRetry         = 10 * time.Second
 	maxRetry            = 30 * time.Second
@@ -48,7 +54,8 @@ const (
 )
 
 // Budget is a Limiter of token buckets, with protection against partial
-// outages. Moves that the owner of a Placement asked for count for the
+// outages, of the fleet and of each region. The moves of one Placement happen
+// together: one that must wait has the others wait. Moves that the owner of a Placement asked for count for the
 // workspace alone.
 //
 // The state is in memory, and the buckets are empty when the controller begins
@@ -64,10 +71,8 @@ type Budget struct {
 	regions    map[string]*rate.Limiter
 	// refused remembers who waits, to spread the retries.
 	refused map[Key]time.Time
-	// looked is the fleet that was last looked at for an outage, and lost
-	// whether it was one.
-	looked *cluster.Snapshot
-	lost   bool
+	// seen is the fleet that was last looked at for outages, and what was seen.
+	seen outages
 }
 
 var _ LimiterStarter = (*Budget)(nil)
@@ -76,6 +81,12 @@ var _ LimiterStarter = (*Budget)(nil)
 func NewBudget(opts BudgetOptions) *Budget {
 	if opts.MaxLostShare <= 0 {
 		opts.MaxLostShare = defaultMaxLostShare
+	}
+	if opts.MaxRegionLostShare <= 0 {
+		opts.MaxRegionLostShare = defaultMaxLostShare
+	}
+	if opts.RegionHold == 0 {
+		opts.RegionHold = defaultRegionHold
 	}
 	return &Budget{opts: opts, start: opts.Start, workspaces: map[string]*rate.Limiter{}, regions: map[string]*rate.Limiter{}, refused: map[Key]time.Time{}}
 }
@@ -99,8 +110,8 @@ func (b *Budget) Limit(_ context.Context, moves *Moves) Verdict {
 	if b.start.IsZero() {
 		b.start = moves.Now
 	}
-	if moves.unasked() && b.outage(moves.Fleet) {
-		return Verdict{Reason: ReasonPartialOutage, RetryAfter: outageRetry}
+	if reason := b.outage(moves); reason != "" {
+		return Verdict{Reason: reason, RetryAfter: outageRetry}
 	}
 	key := Key{Workspace: moves.Workspace, NamespacedName: moves.Placement}
 	wait := b.take(moves)
@@ -185,35 +196,4 @@ func (b *Budget) bucket(perMinute float64) *rate.Limiter {
 	bucket := rate.NewLimiter(rate.Limit(perMinute/60), burst)
 	bucket.AllowN(b.start, burst)
 	return bucket
-}
-
-// outage says whether so much of the fleet seems lost that nothing should be
-// moved for it: the fault is likelier on our side, and what is left of the
-// fleet could not bear it.
-func (b *Budget) outage(fleet *cluster.Snapshot) bool {
-	if fleet == b.looked {
-		return b.lost
-	}
-	lost := 0
-	for state := range fleet.All() {
-		if isLost(state) {
-			lost++
-		}
-	}
-	all := fleet.Len()
-	b.looked = fleet
-	b.lost = lost > 0 && (lost == all || lost >= minLostClusters && float64(lost)/float64(all) >= b.opts.MaxLostShare)
-	return b.lost
-}
-
-// isLost says whether a cluster does not answer.
-func isLost(state *cluster.State) bool {
-	return !state.UnreachableSince.IsZero() || slices.ContainsFunc(state.Taints, func(t clusterv1alpha1.Taint) bool {
-		return t.Key == clusterv1alpha1.TaintUnreachable && t.Effect == corev1.TaintEffectNoExecute
-	})
-}
-
-// unasked says whether there is a move that the owner did not ask for.
-func (m *Moves) unasked() bool {
-	return slices.ContainsFunc(m.Moves, func(move Move) bool { return move.Cause != CauseRequested })
 }

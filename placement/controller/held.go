@@ -94,6 +94,8 @@ func whyHeld(reason string) string {
 	switch reason {
 	case ReasonPartialOutage:
 		return "so much of the fleet seems lost at once that nothing moves until more of it answers."
+	case ReasonRegionOutage:
+		return "so much of a region seems lost at once that nothing moves off it for a while."
 	case ReasonOverBudget:
 		return "as much moved lately as may move."
 	}

@@ -70,6 +70,9 @@ const (
 	// ReasonPartialOutage: so much of the fleet seems lost at once that the
 	// fault is likelier on our side.
 	ReasonPartialOutage = "PartialOutage"
+	// ReasonRegionOutage: so much of a region that work is to leave seems lost
+	// at once that it may soon be back.
+	ReasonRegionOutage = "RegionOutage"
 	// ReasonOverBudget: as much moved lately as may move.
 	ReasonOverBudget = "OverBudget"
 )
