@@ -82,18 +82,23 @@ func (f *fitting) FilterChunk(r *Request, c *facts.Chunk, clusters facts.Mask, r
 // shortage says what is missing, for people: "2 cpu and 3Gi memory".
 func shortage(need, have *facts.Resources) string {
 	lack := need.Sub(*have)
+	return words(&lack)
+}
+
+// words say an amount, for people.
+func words(r *facts.Resources) string {
 	var list []string
 	say := func(what string, q *resource.Quantity) {
 		if q.Sign() > 0 {
 			list = append(list, q.String()+" "+what)
 		}
 	}
-	say("cpu", resource.NewMilliQuantity(lack.MilliCPU, resource.DecimalSI))
-	say("memory", resource.NewQuantity(lack.Memory, resource.BinarySI))
-	say("ephemeral storage", resource.NewQuantity(lack.EphemeralStorage, resource.BinarySI))
-	say("pods", resource.NewQuantity(lack.Pods, resource.DecimalSI))
-	for _, name := range sortedKeys(lack.Extended) {
-		say(string(name), resource.NewQuantity(lack.Extended[name], resource.DecimalSI))
+	say("cpu", resource.NewMilliQuantity(r.MilliCPU, resource.DecimalSI))
+	say("memory", resource.NewQuantity(r.Memory, resource.BinarySI))
+	say("ephemeral storage", resource.NewQuantity(r.EphemeralStorage, resource.BinarySI))
+	say("pods", resource.NewQuantity(r.Pods, resource.DecimalSI))
+	for _, name := range sortedKeys(r.Extended) {
+		say(string(name), resource.NewQuantity(r.Extended[name], resource.DecimalSI))
 	}
 	if len(list) > 1 {
 		last := len(list) - 1

@@ -186,6 +186,17 @@ func (d *demand) ownOn(r *Request, at int) facts.Resources {
 	return sum
 }
 
+// replicasOn returns how many replicas are on a current target.
+func (d *demand) replicasOn(r *Request, at int) (n int64) {
+	if d.own == nil && len(d.parts) > 0 {
+		return d.ownPart(r, 0, at) // its share is of all of them
+	}
+	for i := range d.parts {
+		n = sum(n, d.ownPart(r, i, at))
+	}
+	return n
+}
+
 func (d *demand) ownPart(r *Request, part, at int) int64 {
 	switch t := &r.Current[at]; {
 	case d.own != nil:

@@ -47,7 +47,7 @@ const mostWeight = 1000
 func NewEngine(opts ...Option) (*Engine, error) {
 	x := &expressions{}
 	e := &Engine{
-		filters:     []Filter{Selector{x}, Evicted{}, Schedulable{}, Taints{}, ServedAPIs{}, Affinity{}, Capacity{}},
+		filters:     []Filter{Selector{x}, Evicted{}, Schedulable{}, Taints{}, ServedAPIs{}, Affinity{}, Capacity{}, Nodes{}},
 		scorers:     builtinScorers(x),
 		expressions: x,
 	}

@@ -1,40 +1,147 @@
 package placement
 
 import (
+	"fmt"
+	"slices"
+
 	"github.com/tmc-sdk/tmc/cluster/facts"
 )
 
 // Nodes refuses clusters of which no single node has room for one of the pods
 // of the request: a cluster may have room enough in sum and none for a big pod.
-// It is for new work, and for clusters that say what is free on their nodes. It
-// is not among the built-in filters, because it looks into every cluster: add
-// it by WithFilter(Nodes{}). Reason: NoNodeFits.
+// It is for new work, and for clusters that say what is free on their nodes.
+// Requests for several pods, by their number in it, count as that many equal
+// ones. Reason: NoNodeFits.
 type Nodes struct{}
 
-var _ Filter = Nodes{}
+var _ RequestFilter = Nodes{}
 
 // Name implements Filter.
 func (Nodes) Name() string { return "Nodes" }
 
 // Filter implements Filter.
-func (Nodes) Filter(r *Request, c *facts.State) *Reason {
-	if r.On(c.Name) {
-		return nil
+func (n Nodes) Filter(r *Request, c *facts.State) *Reason {
+	if f := n.ForRequest(r, nil); f != nil {
+		return f.Filter(r, c)
+	}
+	return nil
+}
+
+// ForRequest implements RequestFilter.
+func (Nodes) ForRequest(r *Request, _ *facts.Snapshot) Filter {
+	var f *onNodes
+	add := func(w *Workload, template string, requests *facts.Resources) {
+		if isNothing(requests) {
+			return
+		}
+		if f == nil {
+			f = &onNodes{pods: make([]onePod, 0, len(r.Workloads))}
+		}
+		f.pods = append(f.pods, onePod{w.Name, template, onePodOf(*requests)})
 	}
 	for i := range r.Workloads {
 		w := &r.Workloads[i]
 		if w.Replicas != nil && *w.Replicas <= 0 {
 			continue
 		}
-		if !isNothing(&w.Requests) && !c.Fits(w.Requests) {
-			return &Reason{"NoNodeFits", "no single node of the cluster has room for a pod of " + w.Name + "; lower its requests or free a node"}
-		}
+		add(w, "", &w.Requests)
 		for j := range w.Templates {
-			t := &w.Templates[j]
-			if t.Count > 0 && !c.Fits(t.Requests) {
-				return &Reason{"NoNodeFits", "no single node of the cluster has room for a pod " + t.Name + " of " + w.Name + "; lower its requests or free a node"}
+			if t := &w.Templates[j]; t.Count > 0 {
+				add(w, t.Name, &t.Requests)
 			}
 		}
 	}
+	if f == nil {
+		return nil
+	}
+	for i := range f.pods {
+		p := &f.pods[i].requests
+		f.most.MilliCPU, f.most.Memory = max(f.most.MilliCPU, p.MilliCPU), max(f.most.Memory, p.Memory)
+		f.most.EphemeralStorage = max(f.most.EphemeralStorage, p.EphemeralStorage)
+		f.extended = f.extended || len(p.Extended) > 0
+	}
+	return f
+}
+
+// onePodOf returns what one of the pods of some requests asks for.
+func onePodOf(requests facts.Resources) facts.Resources {
+	n := requests.Pods
+	requests.Pods = min(1, n)
+	if n <= 1 {
+		return requests
+	}
+	requests.MilliCPU, requests.Memory, requests.EphemeralStorage = requests.MilliCPU/n, requests.Memory/n, requests.EphemeralStorage/n
+	return extended(requests, func(v int64) int64 { return v / n })
+}
+
+// onNodes is Nodes for one request.
+type onNodes struct {
+	Nodes
+	pods []onePod
+	most facts.Resources // that any of the pods requests
+	// extended says that some of the pods request what columns do not have.
+	extended bool
+}
+
+type onePod struct {
+	workload, template string
+	requests           facts.Resources
+}
+
+var _ BatchFilter = (*onNodes)(nil)
+
+// Filter implements Filter.
+func (f *onNodes) Filter(r *Request, c *facts.State) *Reason {
+	if r.On(c.Name) || len(c.FreeSlots) == 0 {
+		return nil
+	}
+	for i := range f.pods {
+		p := &f.pods[i]
+		if c.Fits(p.requests) {
+			continue
+		}
+		what := "a pod of " + p.workload
+		if p.template != "" {
+			what = "a pod " + p.template + " of " + p.workload
+		}
+		largest := slices.MinFunc(c.FreeSlots, func(a, b facts.Resources) int {
+			return slices.Compare(lacks(&p.requests, &a), lacks(&p.requests, &b))
+		})
+		asked := p.requests
+		asked.Pods = 0 // one, and that goes without saying
+		return &Reason{"NoNodeFits", fmt.Sprintf("no single node of the cluster has room for %s, which requests %s: the nearest has %s free; lower its requests, or free or add a node", what, words(&asked), words(&largest))}
+	}
 	return nil
+}
+
+// lacks says how far a slot is from holding a pod: of how much too little there
+// is, and then by what parts.
+func lacks(pod, slot *facts.Resources) []float64 {
+	kinds, parts := 0.0, 0.0
+	lack := func(want, have int64) {
+		if want > have {
+			kinds++
+			parts += float64(want-max(0, have)) / float64(want)
+		}
+	}
+	lack(pod.MilliCPU, slot.MilliCPU)
+	lack(pod.Memory, slot.Memory)
+	lack(pod.EphemeralStorage, slot.EphemeralStorage)
+	for _, name := range sortedKeys(pod.Extended) {
+		lack(pod.Extended[name], slot.Extended[name])
+	}
+	return []float64{kinds, parts}
+}
+
+// FilterChunk implements BatchFilter.
+func (f *onNodes) FilterChunk(r *Request, c *facts.Chunk, clusters facts.Mask, refuse func(string, facts.Mask)) {
+	slots := c.Slots()
+	refused := clusters.And(slots.Known)
+	for i, ok := refused.Next(0); ok; i, ok = refused.Next(i + 1) {
+		if !f.extended && slots.MilliCPU[i] >= f.most.MilliCPU && slots.Memory[i] >= f.most.Memory &&
+			slots.EphemeralStorage[i] >= f.most.EphemeralStorage && slots.Pods[i] >= 1 || f.Filter(r, c.At(i)) == nil {
+			refused.Clear(i)
+		}
+	}
+	refuse("NoNodeFits", refused)
 }

@@ -31,8 +31,10 @@ type Victim struct {
 
 // Preempt says who would have to leave for a request to be placed, of the given
 // Placements: those of a lower priority, and of these the lowest priorities
-// that do. None of the victims could stay: with it, too, the request would not
-// be placed where the decision has it. It changes nothing; what is done about
+// that do. Of the clusters where that makes room it takes those where it disturbs
+// least: where the highest priority to leave is the lowest, then where the fewest
+// Placements leave, then the fewest replicas. None of the victims could stay: with
+// it, too, the request would not be placed where the decision has it. It changes nothing; what is done about
 // it is the caller's. It returns nil where the request does not ask for it, or
 // nothing that may leave makes room.
 func (e *Engine) Preempt(ctx context.Context, r *Request, fleet *facts.Snapshot, placed []*Request) (*Preemption, error) {
@@ -58,6 +60,9 @@ func (e *Engine) Preempt(ctx context.Context, r *Request, fleet *facts.Snapshot,
 			return nil, err
 		}
 		if d.Reason == "" {
+			if d, err = e.gentlest(ctx, &alone, fleet, d, claims[:end]); err != nil {
+				return nil, err
+			}
 			return e.reprieve(ctx, &alone, fleet, d, claims[:end])
 		}
 	}
@@ -70,6 +75,7 @@ type claim struct {
 	priority int32
 	cluster  string
 	amount   facts.Resources
+	replicas int64
 }
 
 // claims returns what could leave for a request, the lowest priority first.
@@ -90,7 +96,7 @@ func (e *Engine) claims(r *Request, placed []*Request) []claim {
 		d := demandOf(p, e.reserve)
 		for i := range p.Current {
 			if !p.Current[i].Leaving {
-				list = append(list, claim{p, p.Spec.Priority, p.Current[i].Cluster, d.ownOn(p, i)})
+				list = append(list, claim{p, p.Spec.Priority, p.Current[i].Cluster, d.ownOn(p, i), d.replicasOn(p, i)})
 			}
 		}
 	}
@@ -102,17 +108,12 @@ func (e *Engine) claims(r *Request, placed []*Request) []claim {
 
 // reprieve lets those stay that can, the highest priority first.
 func (e *Engine) reprieve(ctx context.Context, r *Request, fleet *facts.Snapshot, d *Decision, claims []claim) (*Preemption, error) {
-	chosen := make([]*facts.State, 0, len(d.Targets))
+	chosen := map[string]bool{}
 	for i := range d.Targets {
-		if state, ok := fleet.Lookup(d.Targets[i].Cluster); ok {
-			chosen = append(chosen, state)
-		}
+		chosen[d.Targets[i].Cluster] = true
 	}
-	small := facts.NewSnapshot(chosen...)
-	leave := slices.DeleteFunc(slices.Clone(claims), func(c claim) bool {
-		_, ok := small.Lookup(c.cluster)
-		return !ok
-	})
+	small := closed(fleet, func(name string) bool { return !chosen[name] })
+	leave := slices.DeleteFunc(slices.Clone(claims), func(c claim) bool { return !chosen[c.cluster] })
 	for i := range slices.Backward(leave) {
 		rest := slices.Delete(slices.Clone(leave), i, i+1)
 		found, err := e.Place(ctx, r, without(small, rest))
@@ -145,6 +146,7 @@ func without(fleet *facts.Snapshot, claims []claim) *facts.Snapshot {
 			freed[c.cluster] = state
 		}
 		state.Allocated = state.Allocated.Sub(c.amount)
+		state.FreeSlots, state.MoreSlots = nil, true // who leaves which node is not known
 	}
 	states := make([]*facts.State, 0, len(freed))
 	for _, state := range freed {

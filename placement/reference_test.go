@@ -3,6 +3,7 @@ package placement_test
 import (
 	"fmt"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 	corev1 "k8s.io/api/core/v1"
@@ -58,21 +59,60 @@ func referenceRequest() *placement.Request {
 	}
 }
 
+// BenchmarkProperties is the reference with more of what a fleet tells: what is
+// free on nodes, and three properties that score.
+func BenchmarkProperties(b *testing.B) {
+	const n = 10_000
+	states := make([]*facts.State, 0, n)
+	for s := range referenceFleet(n).All() {
+		with := *s
+		free := with.Free()
+		for i := range int64(4) {
+			with.FreeSlots = append(with.FreeSlots, facts.Resources{MilliCPU: free.MilliCPU / (i + 2), Memory: free.Memory / (6 - i), Pods: 100})
+		}
+		states = append(states, &with)
+	}
+	slotted := facts.NewSnapshot(states...)
+	for i := range states {
+		with := *states[i]
+		with.Properties = map[string]facts.Property{
+			"cost":    facts.ParseProperty(fmt.Sprint(i%100), time.Time{}),
+			"carbon":  facts.ParseProperty(fmt.Sprint(i*7919%10_007), time.Time{}),
+			"latency": facts.ParseProperty(fmt.Sprintf("%dm", i%977), time.Time{}),
+		}
+		states[i] = &with
+	}
+	described := facts.NewSnapshot(states...)
+	scored, expressed := referenceRequest(), referenceRequest()
+	scored.Spec.Scoring = &v1alpha1.Scoring{Properties: []v1alpha1.PropertyScore{{Key: "cost"}, {Key: "carbon"}, {Key: "latency", Lowest: "0", Highest: "1"}}}
+	expressed.Spec.Scoring = &v1alpha1.Scoring{Expressions: []v1alpha1.ExpressionScore{{Expression: `100.0 - cluster.properties.cost`}}}
+	for _, bc := range []struct {
+		name  string
+		fleet *facts.Snapshot
+		r     *placement.Request
+	}{{"nodes", slotted, referenceRequest()}, {"nodes+properties", described, scored}, {"nodes+expression", described, expressed}} {
+		b.Run(bc.name, func(b *testing.B) { benchmark(b, bc.fleet, bc.r) })
+	}
+}
+
 func BenchmarkReference(b *testing.B) {
 	for _, n := range []int{100, 1000, 5000, 10_000, 1_000_000} {
 		b.Run(fmt.Sprintf("clusters=%d", n), func(b *testing.B) {
-			fleet, r := referenceFleet(n), referenceRequest()
-			engine, err := placement.NewEngine()
-			require.NoError(b, err)
-			d, err := engine.Place(b.Context(), r, fleet) // warm: the columns are computed once per snapshot
-			require.NoError(b, err)
-			require.Empty(b, d.Reason, d.Message)
-			b.ReportAllocs()
-			for b.Loop() {
-				if _, err := engine.Place(b.Context(), r, fleet); err != nil {
-					b.Fatal(err)
-				}
-			}
+			benchmark(b, referenceFleet(n), referenceRequest())
 		})
+	}
+}
+
+func benchmark(b *testing.B, fleet *facts.Snapshot, r *placement.Request) {
+	engine, err := placement.NewEngine()
+	require.NoError(b, err)
+	d, err := engine.Place(b.Context(), r, fleet) // warm: the columns are computed once per snapshot
+	require.NoError(b, err)
+	require.Empty(b, d.Reason, d.Message)
+	b.ReportAllocs()
+	for b.Loop() {
+		if _, err := engine.Place(b.Context(), r, fleet); err != nil {
+			b.Fatal(err)
+		}
 	}
 }

@@ -7,6 +7,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/stretchr/testify/require"
+	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 
@@ -301,27 +302,73 @@ func TestSeveralWorkloadsFitAsOneSet(t *testing.T) {
 }
 
 func TestNodes(t *testing.T) {
-	engine, err := placement.NewEngine(placement.WithFilter(placement.Nodes{}))
+	engine, err := placement.NewEngine()
 	require.NoError(t, err)
-	nodes := func(milliCPU ...int64) func(*facts.State) {
-		return func(s *facts.State) {
-			for _, n := range milliCPU {
-				s.FreeSlots = append(s.FreeSlots, facts.Resources{MilliCPU: n, Pods: 10})
-			}
-		}
+	nodes := func(slots ...facts.Resources) func(*facts.State) {
+		return func(s *facts.State) { s.FreeSlots = slots }
 	}
-	fleet := facts.NewSnapshot(state("big", "", nodes(1000, 3000)), state("small", "", nodes(1000, 1000, 1000)))
-	r := &placement.Request{Workloads: replicas(1, 2000), Spec: &v1alpha1.PlacementSpec{Count: &v1alpha1.Count{}}}
-	d, err := engine.Place(t.Context(), r, fleet)
+	slot := func(milliCPU, memory int64) facts.Resources {
+		return facts.Resources{MilliCPU: milliCPU, Memory: memory << 30, Pods: 10}
+	}
+	gpus := slot(100, 100)
+	gpus.Extended = map[corev1.ResourceName]int64{"gpu": 1}
+	fleet := facts.NewSnapshot(
+		state("big", "", nodes(slot(3000, 1), slot(1000, 4))), state("small", "", nodes(slot(1000, 1))), state("gpu", "", nodes(slot(4000, 64), gpus)),
+		state("unknown", ""), state("many", "", func(s *facts.State) { s.MoreSlots = true }),
+	)
+	for _, s := range []string{"big", "small", "gpu", "unknown", "many"} {
+		known, _ := fleet.Lookup(s)
+		with := *known
+		with.Allocatable.Extended = map[corev1.ResourceName]int64{"gpu": 100}
+		fleet = fleet.With(&with)
+	}
+	pods := func(n int64, requests facts.Resources) facts.Resources { requests.Pods = n; return requests }
+	for name, tc := range map[string]struct {
+		reason   string
+		workload placement.Workload
+		on       string
+		want     []string
+		says     string
+	}{
+		"a pod like any other":     {reason: "every node has room", workload: placement.Workload{Replicas: new(int32(1)), Requests: slot(1000, 1)}, want: []string{"big", "gpu", "many", "small", "unknown"}},
+		"a big pod":                {reason: "room in sum is no room for a big pod", workload: placement.Workload{Replicas: new(int32(1)), Requests: slot(2000, 1)}, want: []string{"big", "gpu", "many", "unknown"}, says: "which requests 2 cpu and 1Gi memory: the nearest has 1 cpu, 1Gi memory and 10 pods free"},
+		"on another node":          {reason: "that with the most cpu is not the only one", workload: placement.Workload{Replicas: new(int32(1)), Requests: slot(1000, 3)}, want: []string{"big", "gpu", "many", "unknown"}},
+		"on no one node":           {reason: "cpu of one and memory of another make no room", workload: placement.Workload{Replicas: new(int32(1)), Requests: slot(2000, 3)}, want: []string{"gpu", "many", "unknown"}, says: "the nearest has 1 cpu, 4Gi memory and 10 pods free"},
+		"a device":                 {reason: "no column has it", workload: placement.Workload{Replicas: new(int32(1)), Requests: facts.Resources{Pods: 1, Extended: map[corev1.ResourceName]int64{"gpu": 1}}}, want: []string{"gpu", "many", "unknown"}, says: "which requests 1 gpu"},
+		"where it is":              {reason: "what runs stays", workload: placement.Workload{Replicas: new(int32(1)), Requests: slot(2000, 1)}, on: "small", want: []string{"big", "gpu", "many", "small", "unknown"}},
+		"several pods, as a job's": {reason: "each of them goes to a node of its own", workload: placement.Workload{Requests: pods(4, slot(4000, 4))}, want: []string{"big", "gpu", "many", "small", "unknown"}},
+		"several big pods":         {reason: "none of them has room", workload: placement.Workload{Requests: pods(4, slot(8000, 4))}, want: []string{"big", "gpu", "many", "unknown"}},
+		"scaled to nothing":        {reason: "no pod needs room", workload: placement.Workload{Replicas: new(int32(0)), Requests: slot(9000, 1)}, want: []string{"big", "gpu", "many", "small", "unknown"}},
+		"one of several kinds":     {reason: "its head is big", workload: placement.Workload{Replicas: new(int32(1)), Templates: []placement.PodTemplate{{Name: "worker", Count: 2, Requests: slot(10, 0)}, {Name: "head", Count: 1, Requests: slot(2000, 1)}}}, want: []string{"big", "gpu", "many", "unknown"}, says: "no single node of the cluster has room for a pod head of web"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			tc.workload.Name = "web"
+			if tc.workload.Requests.Pods == 10 {
+				tc.workload.Requests.Pods = 1
+			}
+			for i := range tc.workload.Templates {
+				tc.workload.Templates[i].Requests.Pods = 1
+			}
+			r := &placement.Request{Workloads: []placement.Workload{tc.workload}, Spec: &v1alpha1.PlacementSpec{Count: &v1alpha1.Count{}}}
+			if tc.on != "" {
+				r.Current = []v1alpha1.Target{{Cluster: tc.on}}
+			}
+			d, err := engine.Place(t.Context(), r, fleet)
+			require.NoError(t, err)
+			require.Equal(t, tc.want, outcome(d), "%s\n%s", tc.reason, d.Explain())
+			require.Contains(t, d.Explain(), tc.says)
+		})
+	}
+}
+
+func TestPreemptionMakesRoomOnNodes(t *testing.T) {
+	engine, err := placement.NewEngine()
 	require.NoError(t, err)
-	require.Equal(t, []string{"big"}, outcome(d), "room in sum is no room for a big pod")
-	r.Current = []v1alpha1.Target{{Cluster: "small"}}
-	d, err = engine.Place(t.Context(), r, fleet)
+	fleet := facts.NewSnapshot(state("a", "", allocated(9000), func(s *facts.State) { s.FreeSlots = []facts.Resources{{MilliCPU: 1000, Memory: 1 << 30, Pods: 10}} }))
+	r := &placement.Request{Name: "big", Workloads: replicas(1, 4000), Spec: &v1alpha1.PlacementSpec{Priority: 1, PreemptionPolicy: v1alpha1.PreemptLowerPriority}}
+	low := &placement.Request{Name: "low", Workloads: replicas(9, 1000), Current: []v1alpha1.Target{{Cluster: "a"}}}
+	p, err := engine.Preempt(t.Context(), r, fleet, []*placement.Request{low})
 	require.NoError(t, err)
-	require.Equal(t, []string{"big", "small"}, outcome(d), "what runs stays")
-	r = &placement.Request{Workloads: []placement.Workload{{Name: "ray", Replicas: new(int32(1)), Templates: []placement.PodTemplate{{Name: "head", Count: 1, Requests: facts.Resources{MilliCPU: 2000}}}}}}
-	d, err = engine.Place(t.Context(), r, fleet)
-	require.NoError(t, err)
-	require.Equal(t, []string{"big"}, outcome(d))
-	require.Contains(t, d.Explain(), "no single node of the cluster has room for a pod head of ray")
+	require.NotNil(t, p, "nobody knows from which nodes it goes, so it may be from the right one")
+	require.Len(t, p.Victims, 1)
 }

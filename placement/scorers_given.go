@@ -17,7 +17,10 @@ type byProperty struct {
 	low, high float64
 }
 
-var _ RequestScorer = (*byProperty)(nil)
+var (
+	_ RequestScorer = (*byProperty)(nil)
+	_ BatchScorer   = (*byProperty)(nil)
+)
 
 // Name implements Scorer.
 func (p *byProperty) Name() string { return "Property(" + p.score.Key + ")" }
@@ -34,10 +37,9 @@ func (p *byProperty) ForRequest(_ *Request, fleet *facts.Snapshot) Scorer {
 		return &byProperty{p.score, low.AsApproximateFloat64(), high.AsApproximateFloat64()}
 	}
 	found := &byProperty{p.score, math.Inf(1), math.Inf(-1)}
-	for state := range fleet.All() {
-		if v, ok := state.Properties[p.score.Key]; ok && v.Numeric {
-			found.low, found.high = min(found.low, v.Number), max(found.high, v.Number)
-		}
+	for _, c := range fleet.Chunks() {
+		n := c.Number(p.score.Key)
+		found.low, found.high = min(found.low, n.Low), max(found.high, n.High)
 	}
 	if found.low > found.high {
 		return nil // nobody has it
@@ -51,10 +53,26 @@ func (p *byProperty) Score(_ *Request, c *facts.State) int64 {
 	if !ok || !v.Numeric {
 		return 0
 	}
+	return p.of(v.Number)
+}
+
+// ScoreChunk implements BatchScorer.
+func (p *byProperty) ScoreChunk(_ *Request, c *facts.Chunk, clusters facts.Mask, scores []int64) {
+	n := c.Number(p.score.Key)
+	for i, ok := clusters.Next(0); ok; i, ok = clusters.Next(i + 1) {
+		scores[i] = 0
+		if n.Known.Has(i) {
+			scores[i] = p.of(n.Values[i])
+		}
+	}
+}
+
+// of returns the score of a value.
+func (p *byProperty) of(number float64) int64 {
 	if p.high <= p.low {
 		return 100 // all alike
 	}
-	part := min(1, max(0, (v.Number-p.low)/(p.high-p.low)))
+	part := min(1, max(0, (number-p.low)/(p.high-p.low)))
 	if p.score.Order != v1alpha1.ScoreDescending {
 		part = 1 - part
 	}

@@ -58,7 +58,9 @@ type ReplicaDiff struct {
 // fleet. It decides as the controller would, the highest priority first, and
 // counts what it decides as used for those that come after. The decision before
 // is Current; for a request without any, the one that would be made without the
-// change.
+// change. Those that the change can't concern are not decided again: work that is
+// placed on clusters that stay as they are, and that no cluster which joins or
+// changes can draw or complete.
 func (e *Engine) WhatIf(ctx context.Context, requests []*Request, fleet *facts.Snapshot, change Change) (*Plan, error) {
 	if fleet == nil {
 		fleet = facts.NewSnapshot()
@@ -91,7 +93,7 @@ func (e *Engine) WhatIf(ctx context.Context, requests []*Request, fleet *facts.S
 	if err := e.before(ctx, order, fleet, used); err != nil {
 		return nil, err
 	}
-	return e.plan(ctx, order, after, used)
+	return e.plan(ctx, order, after, used, scopeOf(fleet, change))
 }
 
 // question is one request of a plan.
@@ -145,10 +147,14 @@ func staying(targets []v1alpha1.Target) []v1alpha1.Target {
 }
 
 // plan decides anew, and says what differs.
-func (e *Engine) plan(ctx context.Context, order []*question, fleet *facts.Snapshot, used *Reservations) (*Plan, error) {
+func (e *Engine) plan(ctx context.Context, order []*question, fleet *facts.Snapshot, used *Reservations, in scope) (*Plan, error) {
 	p := &Plan{}
 	sums := map[string]*ReplicaDiff{}
 	for _, q := range order {
+		if !in.concerns(q) {
+			p.Unchanged++
+			continue
+		}
 		d, err := e.Place(ctx, q.request, used.Fleet(fleet))
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", join(q.request.Namespace, q.request.Name), err)
@@ -177,6 +183,53 @@ func (e *Engine) plan(ctx context.Context, order []*question, fleet *facts.Snaps
 		p.Clusters = append(p.Clusters, *sums[name])
 	}
 	return p, nil
+}
+
+// scope is what a change of the fleet touches.
+type scope struct {
+	fleet   *facts.Snapshot // before
+	touched map[string]bool
+	joins   bool // clusters join, or change, and may take work that they did not
+}
+
+func scopeOf(fleet *facts.Snapshot, change Change) scope {
+	s := scope{fleet: fleet, touched: make(map[string]bool, len(change.Lost)+len(change.Clusters)), joins: len(change.Clusters) > 0}
+	for _, name := range change.Lost {
+		s.touched[name] = true
+	}
+	for _, state := range change.Clusters {
+		if state != nil {
+			s.touched[state.Name] = true
+		}
+	}
+	return s
+}
+
+// concerns says whether the change can concern a request: if it is new or changed,
+// if it was not where it is now, if the change touches where it is, or if a cluster
+// that joins can complete it. A better cluster is no reason to move work.
+func (s *scope) concerns(q *question) bool {
+	r := q.request
+	if q.old == nil || r != q.old || len(r.Current) == 0 {
+		return true
+	}
+	n := 0
+	for i := range r.Current {
+		t := &r.Current[i]
+		state, ok := s.fleet.Lookup(t.Cluster)
+		if t.Leaving || !ok || s.touched[t.Cluster] || !state.Ready || state.Unschedulable || len(state.Taints) > 0 {
+			return true // leaving, or not in good standing: whoever decides next looks at it
+		}
+		n++
+	}
+	if !s.joins || r.Spec == nil {
+		return false
+	}
+	if len(r.Spec.Spread) > 0 || r.Spec.Affinity != nil || division(r) != v1alpha1.DivisionDuplicated {
+		return true
+	}
+	c := r.Spec.Count
+	return c != nil && (c.Max == nil || n < int(*c.Max))
 }
 
 func sameClusters(a, b []v1alpha1.Target) bool {

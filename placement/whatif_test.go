@@ -3,12 +3,18 @@ package placement_test
 import (
 	"context"
 	"fmt"
+	"maps"
+	"slices"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"pgregory.net/rapid"
 
 	"github.com/tmc-sdk/tmc/cluster/facts"
+	clusterv1alpha1 "github.com/tmc-sdk/tmc/cluster/v1alpha1"
 	"github.com/tmc-sdk/tmc/placement"
 	"github.com/tmc-sdk/tmc/placement/v1alpha1"
 )
@@ -109,6 +115,86 @@ func TestWhatIfIsWhatHappens(t *testing.T) {
 	})
 }
 
+// Whom a plan does not look at would not be decided otherwise.
+func TestWhatIfOverlooksNobody(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		in := drawInstance(t, drawShape(t), 6, allDivisions...)
+		if rapid.Bool().Draw(t, "duplicated") {
+			in.request.Spec.Division = nil
+		}
+		if rapid.Bool().Draw(t, "no spread") {
+			in.request.Spec.Spread = nil
+		}
+		if settled(t, in).Reason != "" {
+			return
+		}
+		fleet, change := facts.NewSnapshot(in.fleet...), placement.Change{}
+		with := *in.fleet[rapid.IntRange(0, len(in.fleet)-1).Draw(t, "which")]
+		switch rapid.SampledFrom([]string{"lost", "joins", "cordoned", "full", "evicts"}).Draw(t, "change") {
+		case "lost":
+			change.Lost = []string{with.Name}
+		case "joins":
+			with.Name, with.Allocated = "new", facts.Resources{}
+			with.Properties = map[string]facts.Property{"rank": facts.ParseProperty("100", time.Time{})}
+			change.Clusters = []*facts.State{&with}
+		case "cordoned":
+			with.Unschedulable = true
+			change.Clusters = []*facts.State{&with}
+		case "full":
+			with.Allocated.MilliCPU = with.Allocatable.MilliCPU
+			change.Clusters = []*facts.State{&with}
+		case "evicts":
+			with.Taints = []clusterv1alpha1.Taint{{Key: "gone", Effect: corev1.TaintEffectNoExecute}}
+			change.Clusters = []*facts.State{&with}
+		}
+		plan, err := rankEngine(t).WhatIf(context.Background(), []*placement.Request{in.request}, fleet, change)
+		require.NoError(t, err)
+		d, err := rankEngine(t).Place(context.Background(), in.request, fleet.Without(change.Lost...).With(change.Clusters...))
+		require.NoError(t, err)
+		require.Equal(t, outcome(d) == nil, len(d.Targets) == 0)
+		if plan.Empty() {
+			require.Equal(t, names(in.request.Current), names(d.Targets))
+		} else {
+			require.Equal(t, d.Targets, plan.Changed[0].After)
+		}
+	})
+}
+
+func names(targets []v1alpha1.Target) (list []string) {
+	for i := range targets {
+		list = append(list, targets[i].Cluster)
+	}
+	return list
+}
+
+func TestPlansDecideWhatAChangeConcerns(t *testing.T) {
+	decided := map[string]int{}
+	engine, err := placement.NewEngine(placement.WithFilter(placement.FilterFunc("Counts", func(r *placement.Request, _ *facts.State) *placement.Reason {
+		decided[r.Name]++
+		return nil
+	})))
+	require.NoError(t, err)
+	fleet := facts.NewSnapshot(state("a", "eu"), state("b", "eu"), state("c", "us"), state("cordoned", "us", func(s *facts.State) { s.Unschedulable = true }))
+	on := func(name, cluster string, spec v1alpha1.PlacementSpec) *placement.Request {
+		return &placement.Request{Name: name, Workloads: replicas(1, 1000), Current: []v1alpha1.Target{{Cluster: cluster}}, Spec: &spec}
+	}
+	requests := []*placement.Request{
+		on("on-a", "a", v1alpha1.PlacementSpec{}), on("on-b", "b", v1alpha1.PlacementSpec{}), on("in-no-good-standing", "cordoned", v1alpha1.PlacementSpec{}),
+		on("wants-all", "b", v1alpha1.PlacementSpec{Count: &v1alpha1.Count{}}), on("wants-two", "b", v1alpha1.PlacementSpec{Count: exactly(2)}),
+		on("spread", "b", v1alpha1.PlacementSpec{Spread: []v1alpha1.Spread{{TopologyKey: "region"}}}),
+		{Name: "nowhere", Workloads: replicas(1, 1000), Spec: &v1alpha1.PlacementSpec{Clusters: &v1alpha1.ClusterSelector{Names: []string{"none"}}}},
+	}
+	who := func(change placement.Change) []string {
+		clear(decided)
+		plan, err := engine.WhatIf(t.Context(), requests, fleet, change)
+		require.NoError(t, err)
+		require.Equal(t, len(requests), len(plan.Changed)+plan.Unchanged)
+		return slices.Sorted(maps.Keys(decided))
+	}
+	require.Equal(t, []string{"in-no-good-standing", "on-a"}, who(placement.Change{Lost: []string{"a"}}))
+	require.Equal(t, []string{"in-no-good-standing", "spread", "wants-all", "wants-two"}, who(placement.Change{Clusters: []*facts.State{state("d", "eu")}}))
+}
+
 func ExampleEngine_Preempt() {
 	engine, err := placement.NewEngine()
 	if err != nil {
@@ -129,6 +215,78 @@ func ExampleEngine_Preempt() {
 	}
 	fmt.Print(p.Explain())
 	// Output: shop/batch (priority 1) leaves a: shop/web (priority 10) finds no other room
+}
+
+func TestPreemptionDisturbsAsLittleAsItCan(t *testing.T) {
+	engine, err := placement.NewEngine()
+	require.NoError(t, err)
+	on := func(name, cluster string, replicaCount, priority int32) *placement.Request {
+		return &placement.Request{Name: name, Workloads: replicas(replicaCount, 1000), Current: []v1alpha1.Target{{Cluster: cluster}}, Spec: &v1alpha1.PlacementSpec{Priority: priority}}
+	}
+	better := func(s *facts.State) { s.Allocatable.Memory *= 2; s.Allocated.Memory = 1 << 30 } // by score, a is
+	for name, tc := range map[string]struct {
+		reason string
+		placed []*placement.Request
+		count  int32
+		want   string
+	}{
+		"fewer leave": {
+			reason: "one is disturbed rather than two",
+			placed: []*placement.Request{on("a1", "a", 4, 1), on("a2", "a", 4, 1), on("a3", "a", 2, 9), on("b1", "b", 10, 1), on("c1", "c", 10, 9)},
+			want:   "b1 (priority 1) leaves b: x (priority 9) finds no other room\n",
+		},
+		"smaller ones leave": {
+			reason: "as many, and fewer replicas start anew",
+			placed: []*placement.Request{on("a1", "a", 10, 1), on("b1", "b", 6, 1), on("b2", "b", 4, 9)},
+			want:   "b1 (priority 1) leaves b: x (priority 9) finds no other room\n",
+		},
+		"the less important leave": {
+			reason: "priority comes before number, where a higher one is needed at all",
+			placed: []*placement.Request{on("a1", "a", 3, 1), on("a2", "a", 7, 3), on("b1", "b", 5, 1), on("b2", "b", 5, 2), on("c1", "c", 10, 9)},
+			want:   "b1 (priority 1) leaves b: x (priority 9) finds no other room\n",
+		},
+		"both are needed": {
+			reason: "what is asked for comes first",
+			placed: []*placement.Request{on("a1", "a", 10, 1), on("b1", "b", 10, 1), on("c1", "c", 10, 9)}, count: 2,
+			want: "a1 (priority 1) leaves a: x (priority 9) finds no other room\nb1 (priority 1) leaves b: x (priority 9) finds no other room\n",
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			fleet := facts.NewSnapshot(state("a", "eu", allocated(10_000), better), state("b", "eu", allocated(10_000)), state("c", "eu", allocated(10_000)))
+			x := &placement.Request{Name: "x", Workloads: replicas(5, 1000), Spec: &v1alpha1.PlacementSpec{Priority: 9, PreemptionPolicy: v1alpha1.PreemptLowerPriority}}
+			if tc.count > 0 {
+				x.Spec.Count = exactly(tc.count)
+			}
+			p, err := engine.Preempt(t.Context(), x, fleet, tc.placed)
+			require.NoError(t, err)
+			require.NotNil(t, p, tc.reason)
+			require.Equal(t, tc.want, p.Explain(), tc.reason)
+		})
+	}
+}
+
+// What is near is near though it is not chosen: a preemption that looks at a few
+// clusters keeps the others in sight.
+func TestPreemptionKeepsAffinity(t *testing.T) {
+	engine, err := placement.NewEngine()
+	require.NoError(t, err)
+	fleet := facts.NewSnapshot(state("a", "eu", allocated(10_000)), state("b", "eu", allocated(10_000)), state("c", "us", allocated(10_000)))
+	db := metav1.LabelSelector{MatchLabels: map[string]string{"app": "db"}}
+	x := &placement.Request{
+		Name: "x", Workloads: replicas(5, 1000), Neighbours: []placement.Neighbour{{Name: "db", Labels: db.MatchLabels, Clusters: []string{"b"}}},
+		Spec: &v1alpha1.PlacementSpec{
+			Priority: 9, PreemptionPolicy: v1alpha1.PreemptLowerPriority,
+			Affinity: &v1alpha1.Affinity{Required: []v1alpha1.AffinityTerm{{PlacementSelector: db, TopologyKey: "region"}}},
+		},
+	}
+	p, err := engine.Preempt(t.Context(), x, fleet, []*placement.Request{
+		{Name: "low", Workloads: replicas(6, 1000), Current: []v1alpha1.Target{{Cluster: "a"}}},
+		{Name: "us", Workloads: replicas(6, 1000), Current: []v1alpha1.Target{{Cluster: "c"}}},
+	})
+	require.NoError(t, err)
+	require.NotNil(t, p)
+	require.Empty(t, p.Decision.Reason, p.Decision.Message)
+	require.Equal(t, "low (priority 0) leaves a: x (priority 9) finds no other room\n", p.Explain())
 }
 
 // A preemption makes room; none of the victims could stay; none has the

@@ -16,7 +16,9 @@ const ChunkSize = 256
 type Chunk struct {
 	states  []*State
 	facts   atomic.Pointer[Facts]
+	slots   atomic.Pointer[Slots]
 	columns atomic.Pointer[[]keyedColumn]
+	numbers atomic.Pointer[[]keyedNumbers]
 }
 
 // appendChunks appends chunks of the states, of about equal size.

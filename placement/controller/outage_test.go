@@ -31,7 +31,9 @@ func regionsOf(sizes, lost map[string]int) *cluster.Snapshot {
 
 func TestBudgetHoldsMovesOffARegionOfWhichManyAreLost(t *testing.T) {
 	sizes := map[string]int{"eu": 5, "us": 20, "small": 2, "": 5}
-	off := func(region string, cause Cause) []Move { return []Move{{Cluster: region + "-0", Region: region, Cause: cause}} }
+	off := func(region string, cause Cause) []Move {
+		return []Move{{Cluster: region + "-0", Region: region, Cause: cause}}
+	}
 	tests := map[string]struct {
 		reason string
 		opts   BudgetOptions
@@ -90,7 +92,9 @@ func TestRegionThatIsAwayForLongIsLeftAtItsRate(t *testing.T) {
 	goes()
 	s.advance(t, 9*time.Minute)
 	require.Empty(t, s.moves, "it may soon be back")
-	inRegion(func(c *cluster.State) { c.Ready, c.Reachable, c.UnreachableSince, c.Taints = true, true, time.Time{}, nil })
+	inRegion(func(c *cluster.State) {
+		c.Ready, c.Reachable, c.UnreachableSince, c.Taints = true, true, time.Time{}, nil
+	})
 	s.advance(t, time.Hour)
 	require.Empty(t, s.moves, "and was")
 	goes()

@@ -58,6 +58,7 @@ func (c *Controller) gain(ctx context.Context, r *placement.Request, kept *place
 		if state, ok := fleet.Lookup(name); ok {
 			without := *state
 			without.Allocated = state.Allocated.Sub(used)
+			without.FreeSlots, without.MoreSlots = nil, true // its pods leave nodes, too
 			empty = empty.With(&without)
 		}
 	}

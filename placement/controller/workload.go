@@ -61,6 +61,7 @@ func podTemplates(name string, fields map[string]any, count int64, depth int) (f
 		}
 	}
 	for _, field := range slices.Sorted(maps.Keys(fields)) {
+		count := count * inGroup(fields, field)
 		below := name + "." + field
 		switch value := fields[field].(type) {
 		case map[string]any:
@@ -81,6 +82,20 @@ func podTemplates(name string, fields map[string]any, count int64, depth int) (f
 		}
 	}
 	return found
+}
+
+// inGroup is how many pods of a template there are in a group: a LeaderWorkerSet
+// says the size of a group, its leader counted in, which without a template of its
+// own is another worker.
+func inGroup(fields map[string]any, template string) int64 {
+	size, ok := number(fields["size"])
+	if !ok || template != "workerTemplate" {
+		return 1
+	}
+	if at(fields, "leaderTemplate", "spec") != nil {
+		size--
+	}
+	return int64(max(0, size))
 }
 
 // podSpecOf returns the spec of the pods that an object makes, wherever the

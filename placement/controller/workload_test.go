@@ -62,6 +62,20 @@ func TestWorkloadOf(t *testing.T) {
 				{Name: "leaderWorkerTemplate.leaderTemplate", Count: 1, Requests: one}, {Name: "leaderWorkerTemplate.workerTemplate", Count: 1, Requests: one},
 			}},
 		},
+		"groups of a size": {
+			reason: "the leader is one of the group",
+			object: `{spec: {replicas: 2, leaderWorkerTemplate: {size: 4, leaderTemplate: {spec: ` + pod + `}, workerTemplate: {spec: ` + pod + `}}}}`,
+			want: placement.Workload{Replicas: new(int32(2)), Templates: []placement.PodTemplate{
+				{Name: "leaderWorkerTemplate.leaderTemplate", Count: 1, Requests: one}, {Name: "leaderWorkerTemplate.workerTemplate", Count: 3, Requests: one},
+			}},
+		},
+		"groups of equals": {
+			reason: "without a template of its own, the leader is as its workers",
+			object: `{spec: {replicas: 2, leaderWorkerTemplate: {size: 4, workerTemplate: {spec: ` + pod + `}}}}`,
+			want: placement.Workload{Replicas: new(int32(2)), Templates: []placement.PodTemplate{
+				{Name: "leaderWorkerTemplate.workerTemplate", Count: 4, Requests: one},
+			}},
+		},
 		"nested beyond reason": {
 			reason: "it is searched so far and no further",
 			object: `{spec: {a: {b: {c: {d: {e: {f: {template: {spec: ` + pod + `}}}}}}}}}`,

@@ -48,6 +48,12 @@ func States() []*facts.State {
 			Allocatable:   facts.Resources{MilliCPU: 10_000, Memory: 64 << 30, EphemeralStorage: 1 << 40, Pods: 110, Extended: map[corev1.ResourceName]int64{"example.com/gpu": int64(i % 3)}},
 			Allocated:     facts.Resources{MilliCPU: int64(i%12) * 1000, Memory: int64(i%70) << 30, Pods: int64(i % 120)},
 		}
+		if i%2 == 0 {
+			s.FreeSlots, s.MoreSlots = []facts.Resources{
+				{MilliCPU: int64(i%9) * 200, Memory: int64(i%3) << 30, Pods: 10},
+				{MilliCPU: int64(i%4) * 200, Memory: 4 << 30, Pods: int64(i % 6), Extended: map[corev1.ResourceName]int64{"example.com/gpu": int64(i % 3)}},
+			}, i%46 == 0
+		}
 		if i%5 == 0 {
 			effect := []corev1.TaintEffect{corev1.TaintEffectNoSchedule, corev1.TaintEffectPreferNoSchedule, corev1.TaintEffectNoExecute}[i%3]
 			s.Taints = []clusterv1alpha1.Taint{{Key: "dedicated", Value: "x", Effect: effect, TimeAdded: &metav1.Time{Time: now.Add(-time.Minute)}}}
