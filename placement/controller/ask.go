@@ -84,10 +84,14 @@ func (c *Controller) restore(ctx context.Context, workspace multicluster.Cluster
 			continue // nothing can be decided there either
 		}
 		workloads := c.survey(ctx, workspace, known)
+		growing := c.growing(ctx, workspace, known)
 		for _, p := range known {
 			k := keyIn(workspace, p.Namespace, p.Name)
 			c.neighbours.observe(k, p)
 			c.usage.set(k, amountOf(workloads[k], p.Status.Targets))
+			if grown := growing[k]; len(grown) > 0 {
+				c.ledger.reserve(k.String(), use(grown, p.Status.Targets), now)
+			}
 			lately := decidedSince(p, now.Add(-c.opts.reserve))
 			if len(lately) == 0 {
 				continue
@@ -98,41 +102,6 @@ func (c *Controller) restore(ctx context.Context, workspace multicluster.Cluster
 			}
 		}
 	}
-}
-
-// survey returns the workloads of many Placements at once.
-func (c *Controller) survey(ctx context.Context, workspace multicluster.ClusterName, known []*v1alpha1.Placement) map[Key][]placement.Workload {
-	byNamespace := map[string][]*v1alpha1.Placement{}
-	for _, p := range known {
-		byNamespace[p.Namespace] = append(byNamespace[p.Namespace], p)
-	}
-	covers := map[string]*coverage{}
-	for namespace, list := range byNamespace {
-		covers[namespace] = newCoverage(list)
-	}
-	found := map[Key][]placement.Workload{}
-	for _, kind := range c.opts.resources {
-		objects, err := c.list(ctx, workspace, kind, "")
-		if err != nil {
-			continue
-		}
-		for i := range objects {
-			obj := &objects[i]
-			in := covers[obj.GetNamespace()]
-			if in == nil || obj.GetDeletionTimestamp() != nil {
-				continue
-			}
-			p := in.of(obj)
-			if p == nil {
-				continue
-			}
-			if w, err := memoized(c.memo, workspace, obj, workloadOf); err == nil {
-				k := keyIn(workspace, p.Namespace, p.Name)
-				found[k] = append(found[k], w)
-			}
-		}
-	}
-	return found
 }
 
 // decidedSince returns the targets that were chosen after a time.

@@ -108,3 +108,26 @@ func TestStatusIsBoundedInAFleetOfAThousand(t *testing.T) {
 	require.Less(t, len(p.Status.Summary), 1024)
 	require.Less(t, len(show(p)), 200<<10, "a target is named, with its time, and no more")
 }
+
+// What grew where it was, shortly before a restart, is spoken for after it.
+func TestWhatGrewBeforeARestartIsReservedAfterIt(t *testing.T) {
+	f, m := newFleet(state("a")), newMemory(1)
+	m.app(t, m.names[0], "web", "{}", "1", 2)
+	_, stop := m.run(t, f)
+	m.eventually(t, m.names[0], "web", decided)
+	stop()
+	f.change("a", func(s *tmccluster.State) { s.Allocated = tmccluster.Resources{MilliCPU: 2000, Pods: 2} })
+	grown := deployment("web", "1", 12)
+	grown.Object["status"] = map[string]any{"replicas": int64(2)}
+	m.put(m.names[0], grown)
+
+	later := func() time.Time { return time.Now().Add(time.Hour) } // what was decided then counts no longer
+	m.run(t, f, placementcontroller.WithClock(later), placementcontroller.WithReservations(time.Hour))
+	m.app(t, m.names[0], "small", "{}", "1", 4)
+	m.app(t, m.names[0], "big", "{}", "1", 8)
+	p := m.eventually(t, m.names[0], "small", decided)
+	require.Len(t, p.Status.Targets, 1, "there is room for four: %s", show(p))
+	p = m.eventually(t, m.names[0], "big", decided)
+	require.Empty(t, p.Status.Targets, "14 of 16 cores seem free, and ten of them are spoken for: %s", show(p))
+	require.Len(t, m.get(m.names[0], "default", "web").Status.Targets, 1, "it stays")
+}
