@@ -11,8 +11,10 @@ import (
 	"time"
 
 	"github.com/go-logr/logr"
+	"k8s.io/apimachinery/pkg/api/meta"
 	"k8s.io/apimachinery/pkg/fields"
 	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 	utilruntime "k8s.io/apimachinery/pkg/util/runtime"
 	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
 	"k8s.io/client-go/rest"
@@ -146,19 +148,18 @@ func (p *Provider) Start(ctx context.Context, aware multicluster.Aware) error {
 	logger := log.FromContext(ctx).WithName("workspaces").WithValues("endpointSlice", p.slice)
 	ctx = log.IntoContext(ctx, logger)
 
-	slices, err := cache.New(p.cfg, cache.Options{Scheme: p.scheme, ByObject: map[client.Object]cache.ByObject{
+	// The mapping is known here: to ask kcp for it would need one that answers.
+	mapper := meta.NewDefaultRESTMapper([]schema.GroupVersion{apisv1alpha1.SchemeGroupVersion})
+	mapper.Add(apisv1alpha1.SchemeGroupVersion.WithKind("APIExportEndpointSlice"), meta.RESTScopeRoot)
+	slices, err := cache.New(p.cfg, cache.Options{Scheme: p.scheme, Mapper: mapper, ByObject: map[client.Object]cache.ByObject{
 		&apisv1alpha1.APIExportEndpointSlice{}: {Field: fields.OneTermEqualSelector("metadata.name", p.slice)},
 	}})
 	if err != nil {
 		return fmt.Errorf("workspaces: build cache of endpoint slices: %w", err)
 	}
 	informer, err := slices.GetInformer(ctx, &apisv1alpha1.APIExportEndpointSlice{}, cache.BlockUntilSynced(false))
-	for err != nil { // the mapping of the kind needs a kcp that answers
-		logger.Info("Waiting for kcp", "error", err.Error())
-		if !sleep(ctx, p.retry) {
-			return nil
-		}
-		informer, err = slices.GetInformer(ctx, &apisv1alpha1.APIExportEndpointSlice{}, cache.BlockUntilSynced(false))
+	if err != nil {
+		return fmt.Errorf("workspaces: watch endpoint slices: %w", err)
 	}
 
 	var wg sync.WaitGroup

@@ -1,8 +1,12 @@
 package workspaces
 
 import (
+	"context"
 	"net/http"
+	"net/http/httptest"
+	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 	"k8s.io/client-go/rest"
@@ -25,6 +29,29 @@ func TestWhatAProviderNeeds(t *testing.T) {
 	require.ErrorIs(t, err, multicluster.ErrClusterNotFound)
 	_, ok := p.SharedCache("nobody")
 	require.False(t, ok)
+}
+
+// A controller that starts while kcp is down waits for it.
+func TestAProviderStartsWithoutKCP(t *testing.T) {
+	var asked atomic.Int32
+	down := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		asked.Add(1)
+		w.WriteHeader(http.StatusServiceUnavailable)
+	}))
+	defer down.Close()
+	p, err := NewProvider(&rest.Config{Host: down.URL}, "export", Options{Retry: time.Millisecond})
+	require.NoError(t, err)
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	go func() { ended <- p.Start(ctx, nil) }()
+	require.Eventually(t, func() bool { return asked.Load() > 1 }, 30*time.Second, time.Millisecond, "it asks again")
+	select {
+	case err := <-ended:
+		t.Fatalf("it gives up: %v", err)
+	default:
+	}
+	cancel()
+	require.NoError(t, <-ended)
 }
 
 func TestOnlyCachesWaitForKCP(t *testing.T) {
