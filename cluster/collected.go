@@ -66,10 +66,12 @@ type collected struct {
 	version string
 	// read says that the nodes have been.
 	read bool
+	// reported is what an agent says in the place of nodes.
+	reported map[string]string
 }
 
 func (c *collected) equal(o *collected) bool {
-	return c.version == o.version && c.read == o.read && slices.Equal(c.kinds, o.kinds)
+	return c.version == o.version && c.read == o.read && slices.Equal(c.kinds, o.kinds) && maps.Equal(c.reported, o.reported)
 }
 
 // properties returns what was collected. What is as it was keeps its time.
@@ -86,6 +88,9 @@ func (c *collected) properties(old map[string]Property, now time.Time) map[strin
 		} {
 			values[name] = c.agreed(of)
 		}
+	}
+	for _, name := range reportedProperties {
+		values[name] = cmp.Or(values[name], c.reported[name])
 	}
 	all := make(map[string]Property, len(values))
 	for name, text := range values {
@@ -131,6 +136,9 @@ func (c *collected) oldestKubelet() (text string) {
 // changed, for it is asked at every publication.
 func (m *member) collectLocked(c *capacity, now time.Time) {
 	found := collected{kinds: c.kinds, version: m.facts.version, read: c.nodesRead}
+	if m.facts.report != nil {
+		found.reported = m.facts.report.Properties
+	}
 	if m.properties != nil && found.equal(&m.collected) {
 		return
 	}

@@ -23,6 +23,8 @@ const (
 	// ReasonVersionSkew: a kubelet is older or newer than Kubernetes supports
 	// with the version of the API server.
 	ReasonVersionSkew = "VersionSkew"
+	// ReasonMailboxUnread: the mailbox of a cluster in pull mode can't be read.
+	ReasonMailboxUnread = "MailboxUnread"
 )
 
 const (
@@ -44,6 +46,14 @@ func (m *member) concerns(c *capacity, now time.Time) []Concern {
 	}
 	if m.session != nil && expiring(m.session.link.certificateExpiry, now) {
 		all = append(all, Concern{Reason: ReasonCredentialsExpiring, Message: fmt.Sprintf("renew the client certificate in the kubeconfig: it expires at %s", m.session.link.certificateExpiry.UTC().Format(time.RFC3339))})
+	}
+	if m.unread != nil && m.health.known {
+		all = append(all, Concern{Reason: ReasonMailboxUnread, Message: "look at the mailbox: what is shown of the cluster is what was last known: " + describe(m.unread)})
+	}
+	if m.facts.report != nil {
+		for _, c := range m.facts.report.Concerns {
+			all = append(all, Concern(c))
+		}
 	}
 	if c.nodesRead {
 		all = append(all, skew(m.facts.version, c.kinds)...)

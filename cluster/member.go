@@ -1,6 +1,7 @@
 package cluster
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"reflect"
@@ -10,6 +11,7 @@ import (
 
 	"k8s.io/apimachinery/pkg/types"
 
+	"github.com/tmc-sdk/tmc/cluster/mailbox"
 	"github.com/tmc-sdk/tmc/cluster/v1alpha1"
 )
 
@@ -26,8 +28,10 @@ type member struct {
 	// broken is why there is no session though the source gave a config.
 	broken error
 
-	health        health
-	lastErr       error
+	health  health
+	lastErr error
+	// unread is why the mailbox of a cluster in pull mode tells nothing now.
+	unread        error
 	facts         findings
 	usage         *usage
 	drainingSince time.Time
@@ -54,6 +58,8 @@ type findings struct {
 	apis        *APISet
 	// apisTried and capacityTried say that reading was tried, in vain or not.
 	apisTried, capacityTried bool
+	// report of the agent, in pull mode.
+	report *mailbox.Report
 }
 
 func (m *member) connected() bool { return m.session != nil && m.session.conn != nil }
@@ -82,7 +88,7 @@ func (m *member) choose() (ok, reconnect bool) {
 	old, had := m.reg, m.state != nil
 	m.reg, m.source = m.offers[first], first
 	m.declare()
-	reconnect = !had || (old.Err == nil) != (m.reg.Err == nil) || !reflect.DeepEqual(old.Config, m.reg.Config)
+	reconnect = !had || old.Pull != m.reg.Pull || (old.Err == nil) != (m.reg.Err == nil) || !reflect.DeepEqual(old.Config, m.reg.Config)
 	return true, reconnect
 }
 
@@ -94,7 +100,7 @@ func (m *member) verdict(c *capacity) (ready bool, reason, message string) {
 	case m.broken != nil:
 		return false, ReasonInvalidRegistration, m.broken.Error()
 	case !m.health.known:
-		return false, ReasonConnecting, orElse(m.lastErr, "the cluster has not answered yet")
+		return false, ReasonConnecting, orElse(cmp.Or(m.lastErr, m.unread), "the cluster has not answered yet")
 	case !m.health.reachable:
 		return false, ReasonUnreachable, orElse(m.lastErr, "the cluster does not answer")
 	case m.facts.denied != nil:
@@ -105,6 +111,8 @@ func (m *member) verdict(c *capacity) (ready bool, reason, message string) {
 		return false, ReasonDuplicate, fmt.Sprintf("remove one of two registrations: %q is the same cluster (%s)", m.duplicateOf, m.facts.uid)
 	case !m.facts.apisTried || !m.facts.capacityTried:
 		return false, ReasonReading, "capacity and served APIs are being read"
+	case m.facts.report != nil && !m.facts.report.Ready:
+		return false, ReasonAgentReports, "the agent says: " + m.facts.report.Reason + ": " + m.facts.report.Message
 	case c.noneReady():
 		return false, ReasonNoReadyNodes, "the API server answers, but none of the cluster's nodes is ready"
 	}
@@ -127,6 +135,7 @@ func (m *member) assemble(now time.Time, grace time.Duration) *State {
 		Region: m.reg.Region, Zone: m.reg.Zone, Provider: m.reg.Provider,
 		Unschedulable:    m.reg.Unschedulable || m.reg.Drain,
 		Draining:         m.reg.Drain,
+		Pull:             m.reg.Pull,
 		Reachable:        m.health.reachable,
 		UnreachableSince: m.health.since,
 		Version:          m.facts.version,
@@ -155,7 +164,7 @@ func (m *member) assemble(now time.Time, grace time.Duration) *State {
 func sameState(a, b *State) bool {
 	return a.Name == b.Name && a.UID == b.UID &&
 		a.Region == b.Region && a.Zone == b.Zone && a.Provider == b.Provider &&
-		a.Unschedulable == b.Unschedulable && a.Draining == b.Draining &&
+		a.Unschedulable == b.Unschedulable && a.Draining == b.Draining && a.Pull == b.Pull &&
 		a.Ready == b.Ready && a.Reachable == b.Reachable && a.UnreachableSince.Equal(b.UnreachableSince) &&
 		a.Reason == b.Reason && a.Message == b.Message &&
 		a.Version == b.Version && a.Nodes == b.Nodes && a.CapacityKnown == b.CapacityKnown && a.APIs == b.APIs &&
@@ -169,9 +178,17 @@ func sameTaint(a, b v1alpha1.Taint) bool {
 	return a.Key == b.Key && a.Value == b.Value && a.Effect == b.Effect && a.TimeAdded.Equal(b.TimeAdded)
 }
 
-// before says which of two registrations of one cluster counts: that of the
-// first source, the older one, the one whose name comes first.
+// before says which of two registrations of one cluster counts: the one whose
+// identity was read and not reported, for an agent may lie; of two that were
+// reported, the one that was known by it before; that of the first source, the
+// older one, the one whose name comes first.
 func (m *member) before(o *member) bool {
+	if m.reg.Pull != o.reg.Pull {
+		return o.reg.Pull
+	}
+	if known, other := m.reg.LastUID == m.facts.uid, o.reg.LastUID == o.facts.uid; m.reg.Pull && known != other {
+		return known
+	}
 	if m.source != o.source {
 		return m.source < o.source
 	}

@@ -26,6 +26,18 @@ type ObjectsOption func(*objects)
 // do. By default: nothing.
 func WithTrust(t Trust) ObjectsOption { return func(o *objects) { o.trust = t } }
 
+// Mailboxes finds the mailboxes of clusters in pull mode. *pull.Workspaces is one.
+type Mailboxes interface {
+	// Config returns the way to a cluster's mailbox, with the rights to read and
+	// write there what goes to the cluster. An error means that there is none yet,
+	// or that it can't be told: it is asked again.
+	Config(ctx context.Context, cluster string) (*rest.Config, error)
+}
+
+// WithMailboxes says where the mailboxes are of PhysicalClusters in pull mode that
+// name no Secret. By default nowhere: such clusters are not ready.
+func WithMailboxes(m Mailboxes) ObjectsOption { return func(o *objects) { o.mailboxes = m } }
+
 // FromObjects returns a source of the PhysicalCluster objects in the workspace
 // (or cluster) that the config leads to, with the kubeconfigs in the Secrets
 // that they name. Both are watched: what changes takes effect at once, new
@@ -44,8 +56,9 @@ func FromObjects(cfg *rest.Config, opts ...ObjectsOption) Source {
 }
 
 type objects struct {
-	config *rest.Config
-	trust  Trust
+	config    *rest.Config
+	trust     Trust
+	mailboxes Mailboxes
 }
 
 var _ Source = (*objects)(nil)
@@ -63,7 +76,9 @@ func (o *objects) Run(ctx context.Context, sink Sink) error {
 	if err != nil {
 		return err
 	}
-	return newObjectsLoop(c, o.trust, sink).run(ctx)
+	l := newObjectsLoop(c, o.trust, sink)
+	l.mailboxes = o.mailboxes
+	return l.run(ctx)
 }
 
 // newObjectsClient reads PhysicalClusters and Secrets.
@@ -88,8 +103,28 @@ func newObjectsClient(cfg *rest.Config) (client.WithWatch, error) {
 // registrationOf turns an object and the Secret that it names into what the
 // fleet needs. secretErr says why there is no Secret.
 func registrationOf(pc *v1alpha1.PhysicalCluster, secret *corev1.Secret, secretErr error, trust Trust) Registration {
+	reg := registered(pc)
+	ref := secretRef(pc)
+	if secretErr != nil {
+		reg.Err = fmt.Errorf("read Secret %s/%s: %w", ref.Namespace, ref.Name, secretErr)
+		return reg
+	}
+	data, ok := secret.Data[ref.Key]
+	if !ok {
+		reg.Err = fmt.Errorf("put a kubeconfig under key %q of Secret %s/%s: the key is missing", ref.Key, ref.Namespace, ref.Name)
+		return reg
+	}
+	if reg.Config, reg.Err = LoadKubeconfig(data, trust); reg.Err != nil {
+		reg.Err = fmt.Errorf("key %q of Secret %s/%s: %w", ref.Key, ref.Namespace, ref.Name, reg.Err)
+	}
+	return reg
+}
+
+// registered is what an object says of a cluster, but for the way to it.
+func registered(pc *v1alpha1.PhysicalCluster) Registration {
 	reg := Registration{
 		Name:       pc.Name,
+		Pull:       pc.Spec.Connection.Mode == v1alpha1.ConnectionPull,
 		Labels:     maps.Clone(pc.Labels),
 		Region:     pc.Spec.Region,
 		Zone:       pc.Spec.Zone,
@@ -107,19 +142,6 @@ func registrationOf(pc *v1alpha1.PhysicalCluster, secret *corev1.Secret, secretE
 	}
 	if c := meta.FindStatusCondition(pc.Status.Conditions, v1alpha1.ConditionReachable); c != nil && c.Status == metav1.ConditionFalse {
 		reg.UnreachableSince = c.LastTransitionTime.Time
-	}
-	ref := secretRef(pc)
-	if secretErr != nil {
-		reg.Err = fmt.Errorf("read Secret %s/%s: %w", ref.Namespace, ref.Name, secretErr)
-		return reg
-	}
-	data, ok := secret.Data[ref.Key]
-	if !ok {
-		reg.Err = fmt.Errorf("put a kubeconfig under key %q of Secret %s/%s: the key is missing", ref.Key, ref.Namespace, ref.Name)
-		return reg
-	}
-	if reg.Config, reg.Err = LoadKubeconfig(data, trust); reg.Err != nil {
-		reg.Err = fmt.Errorf("key %q of Secret %s/%s: %w", ref.Key, ref.Namespace, ref.Name, reg.Err)
 	}
 	return reg
 }

@@ -25,8 +25,10 @@ import (
 type objectsLoop struct {
 	client client.WithWatch
 	trust  Trust
-	sink   Sink
-	queue  workqueue.TypedRateLimitingInterface[string]
+	// mailboxes may be nil.
+	mailboxes Mailboxes
+	sink      Sink
+	queue     workqueue.TypedRateLimitingInterface[string]
 	// objects, by name, as the watch shows them.
 	objects cache.Store
 
@@ -157,9 +159,12 @@ func (l *objectsLoop) register(ctx context.Context, name string, wg *sync.WaitGr
 	if fresh {
 		return nil
 	}
-	secret := &corev1.Secret{}
 	ctx, cancel := context.WithTimeout(ctx, liveTimeout)
 	defer cancel()
+	if key.Name == "" && pc.Spec.Connection.Mode == v1alpha1.ConnectionPull {
+		return l.registerMailbox(ctx, pc, known)
+	}
+	secret := &corev1.Secret{}
 	err = l.client.Get(ctx, key, secret)
 	if err != nil && !follow.IsGone(err, "secrets", key.Name) {
 		l.markStale(name)
@@ -179,6 +184,29 @@ func (l *objectsLoop) register(ctx context.Context, name string, wg *sync.WaitGr
 	l.seen[name] = revisionOf(pc)
 	l.versions[key] = secret.ResourceVersion
 	l.mu.Unlock()
+	return nil
+}
+
+// registerMailbox tells the sink of a cluster in pull mode that names no Secret.
+func (l *objectsLoop) registerMailbox(ctx context.Context, pc *v1alpha1.PhysicalCluster, known bool) error {
+	reg := registered(pc)
+	var err error
+	if l.mailboxes == nil {
+		reg.Err = errors.New("name a Secret with a kubeconfig of the cluster's mailbox in spec.connection.secretRef: this controller makes no mailboxes")
+	} else if reg.Config, err = l.mailboxes.Config(ctx, pc.Name); err != nil {
+		reg.Err = err
+		l.markStale(pc.Name)
+	}
+	if err == nil || !known {
+		l.sink.Set(reg)
+	}
+	if err != nil {
+		l.settle(pc.Name)
+		return err
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.seen[pc.Name] = revisionOf(pc)
 	return nil
 }
 

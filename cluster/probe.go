@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/tmc-sdk/tmc/cluster/mailbox"
 )
 
 // Reasons of a State that is not ready. The set is closed.
@@ -30,6 +32,9 @@ const (
 	ReasonDuplicate = "Duplicate"
 	// ReasonReading: capacity or served APIs are being read for the first time.
 	ReasonReading = "Reading"
+	// ReasonAgentReports: the agent of a cluster in pull mode says that the
+	// cluster can't run work, and why.
+	ReasonAgentReports = "AgentReports"
 	// ReasonNoReadyNodes: the API server answers, and no node is ready.
 	ReasonNoReadyNodes = "NoReadyNodes"
 )
@@ -47,6 +52,10 @@ type probeResult struct {
 	latency time.Duration
 	// certificateExpiry of the API server; zero if unknown.
 	certificateExpiry time.Time
+	// unknown, if not nil, is why nothing can be concluded.
+	unknown error
+	// report of the agent, in pull mode.
+	report *mailbox.Report
 }
 
 // prober probes one cluster once. The context bounds it.

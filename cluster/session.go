@@ -16,6 +16,7 @@ type session struct {
 	link    *link
 	conn    *Connection
 	refresh chan struct{}
+	probe   prober
 	// back beats when the cluster is reachable again.
 	back pulse
 	// cancel ends probing, stopReading ends reading; the latter is nil until
@@ -39,7 +40,10 @@ func (f *Fleet) connectLocked(m *member, t *tasks) {
 		m.broken = err
 		return
 	}
-	s := &session{link: l, refresh: make(chan struct{}, 1)}
+	s := &session{link: l, refresh: make(chan struct{}, 1), probe: f.opts.probe}
+	if m.reg.Pull {
+		s.probe = newMailboxProbe(time.Now)
+	}
 	m.session = s
 	delay := time.Duration(rand.Int64N(int64(spread) * int64(len(f.members))))
 	s.cancel = t.spawn(func(ctx context.Context) {
@@ -71,7 +75,7 @@ func (f *Fleet) disconnectLocked(m *member) {
 func (f *Fleet) keepProbing(ctx context.Context, m *member, s *session, t *tasks) {
 	for ctx.Err() == nil {
 		attempt, cancel := context.WithTimeout(ctx, f.opts.policy.Timeout)
-		r := f.opts.probe(attempt, s.link)
+		r := s.probe(attempt, s.link)
 		cancel()
 		if ctx.Err() != nil {
 			return
@@ -90,6 +94,10 @@ func (f *Fleet) observe(ctx context.Context, m *member, s *session, r probeResul
 	if m.session != s {
 		return
 	}
+	if m.unread = r.unknown; m.unread != nil {
+		f.publishLocked(m, false, false)
+		return
+	}
 	was := m.health
 	m.health = was.next(r.err == nil, time.Now(), f.opts.policy)
 	if !r.certificateExpiry.IsZero() {
@@ -106,6 +114,9 @@ func (f *Fleet) observe(ctx context.Context, m *member, s *session, r probeResul
 	reconnected := false
 	if r.err == nil && r.uid != "" {
 		reconnected = f.identifiedLocked(logger, m, s, r.uid, t)
+	}
+	if r.report != nil && m.session == s {
+		f.reportedLocked(m, r.report)
 	}
 	if !was.reachable && m.health.reachable && was.known {
 		logger.Info("physical cluster is reachable again")
@@ -145,6 +156,8 @@ func (f *Fleet) identifiedLocked(logger logr.Logger, m *member, s *session, foun
 	}
 	s.conn = &Connection{Name: m.name, UID: found, Config: s.link.config, HTTPClient: s.link.client, done: make(chan struct{})}
 	r := &readings{fleet: f, member: m, session: s, usage: m.usage, wanted: f.opts.wanted}
-	s.stopReading = t.spawn(func(ctx context.Context) { f.opts.read(ctx, r) })
+	if s.stopReading = func() {}; !m.reg.Pull {
+		s.stopReading = t.spawn(func(ctx context.Context) { f.opts.read(ctx, r) })
+	}
 	return true
 }

@@ -43,6 +43,10 @@ type Registration struct {
 	Name string
 	// Config to reach the cluster's API server. The fleet copies it.
 	Config *rest.Config
+	// Pull says that the config leads to the cluster's mailbox: an agent in the
+	// cluster fetches its work there, and its Lease and report tell what probes
+	// and watches tell of other clusters.
+	Pull bool
 
 	// Labels that placements select by.
 	Labels map[string]string

@@ -16,6 +16,8 @@ import (
 const (
 	// ReasonAnswering: Reachable, since the API server answers.
 	ReasonAnswering = "Answering"
+	// ReasonRenewing: Reachable, in pull mode, since the agent renews its Lease.
+	ReasonRenewing = "Renewing"
 	// ReasonReady: Ready.
 	ReasonReady = "Ready"
 	// ReasonSchedulable: Schedulable.
@@ -75,6 +77,8 @@ func orText(s, otherwise string) string {
 func conditionsOf(st *State, old *v1alpha1.PhysicalClusterStatus) []metav1.Condition {
 	reachable := metav1.Condition{Type: v1alpha1.ConditionReachable, Status: metav1.ConditionTrue, Reason: ReasonAnswering, Message: "the API server answers"}
 	switch {
+	case st.Reachable && st.Pull:
+		reachable.Reason, reachable.Message = ReasonRenewing, "the agent in the cluster renews its Lease"
 	case st.Reachable:
 	case st.UnreachableSince.IsZero():
 		reachable.Status, reachable.Reason, reachable.Message = metav1.ConditionUnknown, st.Reason, st.Message

@@ -38,6 +38,9 @@ type usage struct {
 	// slots are what is free on single nodes, as of when they were fresh.
 	slots                 []Resources
 	moreSlots, slotsFresh bool
+
+	// reported, if not nil, is what an agent says in the place of all this.
+	reported *capacity
 }
 
 // podKey is the UID of a pod.
@@ -304,6 +307,9 @@ func (c *capacity) noneReady() bool { return c.nodesRead && c.existing > 0 && c.
 func (u *usage) capacity() capacity {
 	u.mu.Lock()
 	defer u.mu.Unlock()
+	if u.reported != nil {
+		return *u.reported
+	}
 	slots, more := u.freeSlotsLocked()
 	return capacity{
 		slots:       slots,
@@ -317,6 +323,13 @@ func (u *usage) capacity() capacity {
 		known:       u.nodesRead && u.podsRead,
 		nodesRead:   u.nodesRead,
 	}
+}
+
+// setReported takes over what an agent says.
+func (u *usage) setReported(c capacity) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	u.reported = &c
 }
 
 // add adds sign times r to dst, in place.

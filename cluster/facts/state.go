@@ -34,6 +34,9 @@ type State struct {
 	Unschedulable bool
 	// Draining says that work must leave the cluster.
 	Draining bool
+	// Pull says that an agent in the cluster fetches its work: connections of
+	// the fleet lead to the cluster's mailbox, not to the cluster.
+	Pull bool
 
 	// Ready says that the cluster can run work. A cluster that is not ready
 	// takes no new work; what it has stays until a NoExecute taint moves it.

@@ -112,13 +112,38 @@ const (
 // the cluster.
 const Finalizer = Group + "/work"
 
-// Connection says how to reach a cluster.
+// Connection says how work gets to a cluster.
+//
+// +kubebuilder:validation:XValidation:rule="self.mode == 'Pull' || has(self.secretRef)",message="secretRef is required unless mode is Pull"
+// +kubebuilder:validation:XValidation:rule="self.mode == oldSelf.mode",message="mode is immutable: register the cluster under another name"
 type Connection struct {
-	// secretRef names a Secret with a kubeconfig. Its current context is used.
-	// The Secret is read again whenever it changes, so credentials rotate
-	// without a restart.
-	SecretRef SecretReference `json:"secretRef"`
+	// mode says who reaches whom. Push: the controller reaches the cluster's API
+	// server. Pull: an agent in the cluster fetches its work from the cluster's
+	// mailbox, and nobody reaches the cluster.
+	// +optional
+	// +kubebuilder:default=Push
+	Mode ConnectionMode `json:"mode,omitempty"`
+
+	// secretRef names a Secret with a kubeconfig: in push mode of the cluster, in
+	// pull mode of its mailbox, which is then an API server that somebody else
+	// runs. Without it, in pull mode, the mailbox is a workspace that the
+	// controller makes. The kubeconfig's current context is used. The Secret is
+	// read again whenever it changes, so credentials rotate without a restart.
+	// +optional
+	SecretRef SecretReference `json:"secretRef,omitzero"`
 }
+
+// ConnectionMode says who reaches whom.
+//
+// +kubebuilder:validation:Enum=Push;Pull
+type ConnectionMode string
+
+const (
+	// ConnectionPush: the controller reaches the cluster.
+	ConnectionPush ConnectionMode = "Push"
+	// ConnectionPull: an agent in the cluster reaches the cluster's mailbox.
+	ConnectionPull ConnectionMode = "Pull"
+)
 
 // SecretReference names one key of a Secret in the same workspace.
 type SecretReference struct {
