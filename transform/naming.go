@@ -63,3 +63,21 @@ func hashed(name string, limit int, parts ...string) string {
 	}
 	return name + string(out[:])
 }
+
+// SameNaming puts every copy where its original stands: same namespace, same
+// name. It is for one logical cluster alone, as that of an agent, whose originals
+// are copies that have names already: of two, copies would meet.
+type SameNaming struct{}
+
+var _ Naming = SameNaming{}
+
+// Locate implements Naming.
+func (SameNaming) Locate(kind schema.GroupVersionKind, o Origin) (namespace, name string) {
+	switch {
+	case kind == (schema.GroupVersionKind{}): // the namespace itself: see Pipeline.Namespace
+		return o.Namespace, ""
+	case kind.Group == "" && kind.Kind == "Namespace":
+		return "", o.Name
+	}
+	return o.Namespace, o.Name
+}

@@ -1,6 +1,7 @@
 package transform_test
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 
@@ -89,4 +90,17 @@ func TestHashedNamingProperties(t *testing.T) {
 			rt.Fatalf("%q is no name", nameA)
 		}
 	})
+}
+
+func ExampleSameNaming() {
+	p, err := transform.NewPipeline("prod-agent", transform.WithNaming(transform.SameNaming{}))
+	if err != nil {
+		panic(err)
+	}
+	origin := transform.Origin{LogicalCluster: "mailbox", Namespace: "default-b3ux", Name: "web"}
+	fmt.Println(p.Locate(schema.GroupVersionKind{Group: "apps", Version: "v1", Kind: "Deployment"}, origin))
+	fmt.Println(p.Namespace(transform.Origin{LogicalCluster: "mailbox", Namespace: "default-b3ux"}).GetName())
+	// Output:
+	// default-b3ux web
+	// default-b3ux
 }
