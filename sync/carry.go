@@ -168,7 +168,7 @@ func (l *lane) change(ctx context.Context, key Key, original *unstructured.Unstr
 	if todo.copied != nil {
 		cond = onlyIf{uid: todo.copied.GetUID()}
 	}
-	applied, err := l.write(ctx, todo.rendered, cond)
+	applied, err := l.write(ctx, l.complete(todo.rendered), cond)
 	if !cond.absent || !apierrors.IsConflict(err) { // else nothing is decided yet
 		l.audit(ctx, key, original, todo, applied, err)
 	}

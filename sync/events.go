@@ -181,7 +181,7 @@ func byName(a, b *lane) int { return strings.Compare(a.name, b.name) }
 
 // wake asks for everything that has to do with a cluster.
 func (l *Loop) wake(name string) {
-	for _, ns := range l.decisions.namespacesOn(name) {
+	for _, ns := range l.namespacesOn(name) {
 		l.enqueueNamespace(ns, true)
 	}
 	for _, key := range l.waitingFor(name) {
@@ -194,7 +194,7 @@ func (l *Loop) wake(name string) {
 // which may have no original any more.
 func (l *Loop) laneReady(ctx context.Context, lane *lane, kind schema.GroupVersionKind) {
 	if kind != namespaceKind {
-		for _, ns := range l.decisions.namespacesOn(lane.name) {
+		for _, ns := range l.namespacesOn(lane.name) {
 			l.enqueueKind(ns.workspace, kind, ns.namespace, true)
 		}
 		for _, key := range lane.allCopies(ctx, kind) {

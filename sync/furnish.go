@@ -27,7 +27,8 @@ const annotationFurniture = "tmc-sdk.dev/namespace-object"
 // from several goroutines; same input, same objects. They need apiVersion, kind
 // and name; the namespace is set. Drift is repaired when the loop connects to
 // the cluster and when the namespace is made anew. What render no longer returns
-// stays until its namespace goes. The loop needs the same rights for their kinds
+// stays until its namespace goes. Of a cluster in pull mode that is its agent's to
+// do: nothing is put into mailboxes. The loop needs the same rights for their kinds
 // as for kinds that it syncs.
 func WithNamespaceObjects(render func(o transform.Origin) []client.Object) Option {
 	return func(o *options) { o.furniture = render }
@@ -35,7 +36,7 @@ func WithNamespaceObjects(render func(o transform.Origin) []client.Object) Optio
 
 // furnish puts into a namespace what has to be there before a copy.
 func (l *lane) furnish(ctx context.Context, key Key, namespace string) error {
-	if l.loop.opts.furniture == nil {
+	if l.loop.opts.furniture == nil || l.pulls() {
 		return nil
 	}
 	l.loop.world.lock(&l.naming)

@@ -71,6 +71,7 @@ type Loop struct {
 	records map[Key]*record
 	stalled map[Key]struct{}
 	retired []func(multicluster.ClusterName, types.NamespacedName, string)
+	engaged map[multicluster.ClusterName]int // how often each workspace is
 }
 
 var _ mcmanager.Runnable = (*Loop)(nil)
@@ -94,7 +95,10 @@ func New(mgr mcmanager.Manager, fleet Fleet, pipeline *transform.Pipeline, opts 
 	if err != nil {
 		return nil, err
 	}
-	watched := append(l.kinds(), placementKind, clusterPlacementKind)
+	watched := l.kinds()
+	if l.opts.decider == nil {
+		watched = append(watched, placementKind, clusterPlacementKind)
+	}
 	l.watcher = workspaces.NewWatcher(l.provider, watched, l.handle)
 	l.controller, err = controller.NewTypedUnmanaged("tmc-sync", controller.TypedOptions[Key]{
 		Reconciler:              l,
@@ -139,11 +143,11 @@ func newLoop(provider multicluster.Provider, fleet Fleet, pipeline *transform.Pi
 		world:        realSurroundings(),
 		installation: pipeline.Installation(),
 		manager:      "tmc-" + pipeline.Installation(),
-		finalizer:    "tmc-sdk.dev/copies-" + pipeline.Installation(),
+		finalizer:    FinalizerOf(pipeline.Installation()),
 		decisions:    newDecisions(),
 		started:      make(chan struct{}),
 		logger:       logger,
-		lanes:        map[string]*lane{}, records: map[Key]*record{}, stalled: map[Key]struct{}{},
+		lanes:        map[string]*lane{}, records: map[Key]*record{}, stalled: map[Key]struct{}{}, engaged: map[multicluster.ClusterName]int{},
 	}
 	l.tracing = newTracing(o.tracing, func() time.Time { return l.world.now() })
 	l.suspended.Store(o.observeOnly)
@@ -188,6 +192,7 @@ func (l *Loop) Start(ctx context.Context) error {
 // Engage begins to sync a workspace. The manager calls it.
 func (l *Loop) Engage(ctx context.Context, name multicluster.ClusterName, cl crcluster.Cluster) error {
 	l.decisions.drop(name) // what was known before the workspace was last out of sight
+	l.noteEngaged(ctx, name)
 	return l.watcher.Engage(ctx, name, cl)
 }
 
@@ -195,7 +200,11 @@ func (l *Loop) Engage(ctx context.Context, name multicluster.ClusterName, cl crc
 // nobody's: with sharding, a workspace that the provider knows and that was not
 // engaged here is another's.
 func (l *Loop) tends(ctx context.Context, ws multicluster.ClusterName) bool {
-	if l.watcher.Synced(ws, placementKind) || l.watcher.Synced(ws, clusterPlacementKind) {
+	kinds := []schema.GroupVersionKind{placementKind, clusterPlacementKind}
+	if l.opts.decider != nil {
+		kinds = l.kinds()
+	}
+	if slices.ContainsFunc(kinds, func(kind schema.GroupVersionKind) bool { return l.watcher.Synced(ws, kind) }) {
 		return true
 	}
 	_, err := l.provider.Get(ctx, ws)

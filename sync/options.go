@@ -42,6 +42,7 @@ type options struct {
 	upsync         []schema.GroupVersionKind
 	strategies     map[schema.GroupKind]Strategy
 	observeOnly    bool
+	decider        Decider // nil: Placements decide
 }
 
 func defaults() options {
@@ -125,6 +126,9 @@ func (o *options) validate() error {
 		return fmt.Errorf("syncer: WithWorkers(%d, %d): both must be at least 1", o.workers, o.lanes)
 	}
 	if err := o.validateDeletion(); err != nil {
+		return err
+	}
+	if err := o.validateDecider(); err != nil {
 		return err
 	}
 	return o.validateStrategies()

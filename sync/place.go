@@ -54,7 +54,7 @@ func (a *assignment) clusters() []string {
 }
 
 // place is the first of the five steps: it reads where the original goes. The
-// decision was made and recorded by the placement controller. errUnknown means
+// decision was made and recorded by the placement controller, or is a Decider's. errUnknown means
 // that there is none to act on yet.
 func (l *Loop) place(ctx context.Context, key Key, original *unstructured.Unstructured) (*assignment, error) {
 	if isShown(original) {
@@ -62,6 +62,9 @@ func (l *Loop) place(ctx context.Context, key Key, original *unstructured.Unstru
 	}
 	if l.isRelated(key.Kind) {
 		return l.placeRelated(ctx, key)
+	}
+	if l.opts.decider != nil {
+		return l.decided(original)
 	}
 	if !l.placementsKnown(key) {
 		return nil, errUnknown

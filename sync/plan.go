@@ -96,7 +96,7 @@ func (l *Loop) Plan(ctx context.Context) (*Plan, error) {
 func (l *Loop) originalsFor(ctx context.Context, lane *lane) []Key {
 	var keys []Key
 	for _, kind := range l.kinds() {
-		for _, ns := range l.decisions.namespacesOn(lane.name) {
+		for _, ns := range l.namespacesOn(lane.name) {
 			items, err := l.watcher.List(ctx, ns.workspace, kind, ns.namespace)
 			if err != nil {
 				continue // not known yet, so nothing would be done
@@ -158,7 +158,7 @@ func (l *Loop) planFor(ctx context.Context, p *Plan, lane *lane, key Key) {
 		step.Action, step.Cause = todo.does(), todo.cause
 		step.Differences = differencesOf(todo.rendered, todo.copied)
 		if todo.copied != nil {
-			step.Differences = append(step.Differences, dropped(todo.rendered, todo.copied, l.manager)...)
+			step.Differences = append(step.Differences, dropped(lane.complete(todo.rendered), todo.copied, l.manager)...)
 		}
 	}
 	step.Waits = l.suspension(lane.name, where.placement)

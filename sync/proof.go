@@ -41,6 +41,8 @@ func (l *Loop) mayRetire(ctx context.Context, lane *lane, key Key, copiedFrom ty
 		return CauseOriginalDeleted, nil
 	case err == nil && l.isRelated(key.Kind):
 		return because(CauseUnmentioned)(l.noUserNamed(ctx, ws, lane, key))
+	case err == nil && l.opts.decider != nil:
+		return because(CauseMoved)(l.noLongerDecided(original, lane.name))
 	case err == nil:
 		return because(CauseMoved)(l.noLongerNamed(ctx, ws, lane, key, original))
 	case isGone(err):

@@ -76,6 +76,11 @@ func (l *Loop) observe(ctx context.Context, key Key, original *unstructured.Unst
 				refusal = lane.outcome(key).refusal
 			case err != nil || todo.action != nothing || todo.awaited || seen.Copy == nil:
 				s.pending++
+			default:
+				below, pending := lane.told(seen.Copy)
+				if refusal = below; pending {
+					s.pending++
+				}
 			}
 		}
 		if refusal != nil {

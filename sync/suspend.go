@@ -35,7 +35,11 @@ func (l *Loop) Resume(ctx context.Context) {
 	if !l.suspended.CompareAndSwap(true, false) {
 		return
 	}
-	for _, ns := range l.decisions.namespaces() {
+	namespaces := l.decisions.namespaces()
+	if l.opts.decider != nil {
+		namespaces = l.everywhere()
+	}
+	for _, ns := range namespaces {
 		l.enqueueNamespace(ns, true)
 	}
 	for _, lane := range l.allLanes() {

@@ -150,7 +150,7 @@ func (l *lane) queueBorn(ctx context.Context, kind schema.GroupVersionKind, name
 // queueShown asks for everything to be looked at that workspaces show of this
 // cluster: its source may have gone while nobody was there to see it.
 func (l *lane) queueShown(ctx context.Context, kind schema.GroupVersionKind) {
-	for _, ns := range l.loop.decisions.namespacesOn(l.name) {
+	for _, ns := range l.loop.namespacesOn(l.name) {
 		ws, err := l.loop.workspace(ctx, ns.workspace)
 		if err != nil {
 			continue
