@@ -1,0 +1,301 @@
+package pull_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	kcpapisv1alpha1 "github.com/kcp-dev/sdk/apis/apis/v1alpha1"
+	"github.com/stretchr/testify/require"
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/client-go/rest"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/tmc-sdk/tmc/cluster/mailbox"
+	"github.com/tmc-sdk/tmc/cluster/pull"
+	tmcenvtest "github.com/tmc-sdk/tmc/envtest"
+)
+
+var (
+	deployments    = schema.GroupVersionResource{Group: "apps", Version: "v1", Resource: "deployments"}
+	deploymentKind = schema.GroupVersionKind{Group: "apps", Version: "v1", Kind: "Deployment"}
+	configmaps     = schema.GroupVersionResource{Version: "v1", Resource: "configmaps"}
+)
+
+// post is a platform's workspace with the mailboxes of clusters.
+type post struct {
+	t         *testing.T
+	platform  tmcenvtest.Workspace
+	mailboxes *pull.Workspaces
+}
+
+var posts atomic.Int32
+
+func newPost(t *testing.T, clusters ...string) *post {
+	t.Helper()
+	if testing.Short() {
+		t.Skip("needs real servers")
+	}
+	require.NoError(t, startServers())
+	tree, err := servers.kcp.CreateTree(t.Context(), fmt.Sprintf("platform-%d", posts.Add(1)))
+	require.NoError(t, err)
+	p := &post{t: t, platform: tree[0]}
+	s, err := tmcenvtest.Schema(deploymentKind, "deployments")
+	require.NoError(t, err)
+	require.NoError(t, servers.kcp.Export(t.Context(), p.platform.Path, tmcenvtest.APIExport{Name: "tmc", Schemas: []*kcpapisv1alpha1.APIResourceSchema{s}}))
+	p.mailboxes, err = pull.NewWorkspaces(servers.kcp.Config(p.platform.Path), "tmc", deployments, configmaps)
+	require.NoError(t, err)
+	for _, cluster := range clusters {
+		eventually(t, "mailbox of "+cluster, func() error { return p.mailboxes.Ensure(t.Context(), cluster) })
+	}
+	return p
+}
+
+// mailbox returns the way to a mailbox as its admin.
+func (p *post) mailbox(cluster string) *rest.Config {
+	p.t.Helper()
+	cfg, err := p.mailboxes.Config(p.t.Context(), cluster)
+	require.NoError(p.t, err)
+	return cfg
+}
+
+func (p *post) token(cluster string) *pull.Way {
+	p.t.Helper()
+	var w *pull.Way
+	eventually(p.t, "token for "+cluster, func() (err error) {
+		w, err = pull.NewToken(p.t.Context(), p.mailbox(cluster), cluster)
+		return err
+	})
+	return w
+}
+
+func (p *post) join(cluster string) (*pull.Credentials, *memory) {
+	p.t.Helper()
+	store := &memory{}
+	var credentials *pull.Credentials
+	w := p.token(cluster)
+	eventually(p.t, "join "+cluster, func() (err error) {
+		credentials, err = pull.Join(p.t.Context(), w, store)
+		return err
+	})
+	return credentials, store
+}
+
+// memory is a store that forgets everything when the test ends.
+type memory struct{ data []byte }
+
+func (m *memory) Load(context.Context) ([]byte, error)      { return m.data, nil }
+func (m *memory) Save(_ context.Context, data []byte) error { m.data = data; return nil }
+
+func eventually(tb testing.TB, what string, check func() error) {
+	tb.Helper()
+	deadline := time.Now().Add(90 * time.Second)
+	var err error
+	for time.Now().Before(deadline) {
+		if err = check(); err == nil {
+			return
+		}
+		time.Sleep(100 * time.Millisecond)
+	}
+	tb.Fatalf("%s: %v", what, err)
+}
+
+func clientOf(t *testing.T, cfg *rest.Config) client.Client {
+	t.Helper()
+	c, err := client.New(cfg, client.Options{})
+	require.NoError(t, err)
+	return c
+}
+
+func deploymentIn(namespace, name string) *unstructured.Unstructured {
+	u := &unstructured.Unstructured{Object: map[string]any{"spec": map[string]any{
+		"selector": map[string]any{"matchLabels": map[string]any{"app": name}},
+		"template": map[string]any{"metadata": map[string]any{"labels": map[string]any{"app": name}}, "spec": map[string]any{"containers": []any{map[string]any{"name": "main", "image": "a"}}}},
+	}}}
+	u.SetGroupVersionKind(deploymentKind)
+	u.SetNamespace(namespace)
+	u.SetName(name)
+	u.SetLabels(map[string]string{"tmc-sdk.dev/installation": "prod"})
+	return u
+}
+
+// One platform, for workspaces are dear.
+func TestMailboxesInKcp(t *testing.T) {
+	p := newPost(t, "eu-1", "us-1")
+	t.Run("an agent joins once and renews itself", p.joins)
+	t.Run("wrong tokens are refused", p.refusesTokens)
+	t.Run("an agent reaches its mailbox alone", p.reachesOne)
+	t.Run("a mailbox is closed without a word to its agent", p.closes)
+}
+
+func (p *post) joins(t *testing.T) {
+	token := p.token("eu-1")
+	require.WithinDuration(t, time.Now().Add(30*time.Minute), token.Expires(), 5*time.Minute)
+	store := &memory{}
+	_, err := pull.Resume(t.Context(), store)
+	require.ErrorIs(t, err, pull.ErrNotJoined)
+
+	credentials, err := pull.Join(t.Context(), token, store)
+	require.NoError(t, err)
+	require.Equal(t, "eu-1", credentials.Cluster())
+	identity, err := credentials.Identity(t.Context())
+	require.NoError(t, err)
+	require.NotEmpty(t, identity)
+
+	eventually(t, "a second use is refused", func() error {
+		_, err := pull.Join(t.Context(), token, &memory{})
+		if !errors.Is(err, pull.ErrRefused) {
+			return fmt.Errorf("got %w", err)
+		}
+		require.ErrorContains(t, err, "used before, withdrawn or has expired; make a new one")
+		return nil
+	})
+
+	before := string(store.data)
+	require.NoError(t, credentials.Renew(t.Context()))
+	require.NotEqual(t, before, string(store.data))
+	resumed, err := pull.Resume(t.Context(), store)
+	require.NoError(t, err)
+	again, err := resumed.Identity(t.Context())
+	require.NoError(t, err)
+	require.Equal(t, identity, again)
+}
+
+func (p *post) refusesTokens(t *testing.T) {
+	first := p.token("eu-1")
+	second := p.token("eu-1") // ends the first
+	for name, w := range map[string]*pull.Way{
+		"withdrawn":       first,
+		"of another":      {Cluster: "us-1", Server: p.token("us-1").Server, CA: second.CA, Token: second.Token},
+		"made up":         {Cluster: "eu-1", Server: second.Server, CA: second.CA, Token: "a.b.c"},
+		"somebody else's": {Cluster: "eu-1", Server: second.Server, CA: second.CA, Token: "not-a-token"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			eventually(t, "it is refused", func() error {
+				_, err := pull.Join(t.Context(), w, &memory{})
+				if !errors.Is(err, pull.ErrRefused) {
+					return fmt.Errorf("got %w", err)
+				}
+				require.NotContains(t, err.Error(), w.Token, "a token is never printed")
+				return nil
+			})
+		})
+	}
+	_, err := pull.Join(t.Context(), second, &memory{})
+	require.NoError(t, err)
+}
+
+// An agent reaches its own mailbox and nothing else of kcp; revoked, nothing at
+// all, and nothing in its mailbox changes for that.
+func (p *post) reachesOne(t *testing.T) {
+	for _, cluster := range []string{"eu-1", "us-1"} {
+		admin := clientOf(t, p.mailbox(cluster))
+		require.NoError(t, admin.Create(t.Context(), &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "team"}}))
+		eventually(t, "a copy", func() error { return admin.Create(t.Context(), deploymentIn("team", "web")) })
+	}
+	credentials, _ := p.join("eu-1")
+	agent := clientOf(t, credentials.Config())
+	copied := deploymentIn("team", "web")
+	eventually(t, "the agent reads its copy", func() error { return agent.Get(t.Context(), client.ObjectKeyFromObject(copied), copied) })
+
+	merge := func(patch string) client.Patch { return client.RawPatch("application/merge-patch+json", []byte(patch)) }
+	require.NoError(t, agent.Patch(t.Context(), copied.DeepCopy(), merge(`{"metadata":{"finalizers":["tmc-sdk.dev/copies-prod-agent"]}}`)))
+	require.NoError(t, agent.Status().Patch(t.Context(), copied.DeepCopy(), merge(`{"status":{"readyReplicas":1}}`)))
+
+	forbidden := map[string]func() error{
+		"make a copy":   func() error { return agent.Create(t.Context(), deploymentIn("team", "mine")) },
+		"delete a copy": func() error { return agent.Delete(t.Context(), deploymentIn("team", "web")) },
+		"read Secrets": func() error {
+			return agent.List(t.Context(), &corev1.SecretList{}, client.InNamespace(mailbox.Namespace))
+		},
+		"make a namespace": func() error {
+			return agent.Create(t.Context(), &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "mine"}})
+		},
+	}
+	for what, attempt := range forbidden {
+		require.True(t, apierrors.IsForbidden(attempt()), what)
+	}
+	elsewhere := map[string]string{
+		"another's mailbox":        p.mailbox("us-1").Host,
+		"the platform's workspace": servers.kcp.Config(p.platform.Path).Host,
+		"the root workspace":       servers.kcp.Config(tmcenvtest.Root).Host,
+		"all tenants' workspaces":  p.virtual("tmc"),
+		"all mailboxes":            p.virtual("tmc" + pull.ExportSuffix),
+	}
+	for what, host := range elsewhere {
+		cfg := credentials.Config()
+		cfg.Host = host
+		list := &unstructured.UnstructuredList{}
+		list.SetGroupVersionKind(schema.GroupVersionKind{Version: "v1", Kind: "ConfigMapList"})
+		reader, err := pull.RawClient(cfg)
+		require.NoError(t, err)
+		err = reader.List(t.Context(), &corev1.NamespaceList{})
+		require.True(t, apierrors.IsForbidden(err) || apierrors.IsUnauthorized(err), "%s: %v", what, err)
+	}
+
+	require.NoError(t, pull.Revoke(t.Context(), p.mailbox("eu-1")))
+	eventually(t, "the agent is shut out", func() error {
+		err := agent.Get(t.Context(), client.ObjectKeyFromObject(copied), copied.DeepCopy())
+		if !apierrors.IsUnauthorized(err) {
+			return fmt.Errorf("got %w", err)
+		}
+		return nil
+	})
+	require.ErrorIs(t, credentials.Renew(t.Context()), pull.ErrRefused)
+	left := deploymentIn("team", "web")
+	require.NoError(t, clientOf(t, p.mailbox("eu-1")).Get(t.Context(), client.ObjectKeyFromObject(left), left))
+	require.Nil(t, left.GetDeletionTimestamp())
+
+	// What is prepared anew is for a new agent.
+	require.NoError(t, p.mailboxes.Ensure(t.Context(), "eu-1"))
+	require.ErrorIs(t, credentials.Renew(t.Context()), pull.ErrRefused)
+	again, _ := p.join("eu-1")
+	_, err := again.Identity(t.Context())
+	require.NoError(t, err)
+}
+
+// virtual is where an export shows all workspaces that bind it.
+func (p *post) virtual(export string) string {
+	base, _, _ := strings.Cut(servers.kcp.Config(p.platform.Path).Host, "/clusters/")
+	return base + "/services/apiexport/" + string(p.platform.Cluster) + "/" + export + "/clusters/*"
+}
+
+func (p *post) closes(t *testing.T) {
+	credentials, _ := p.join("us-1")
+	admin := clientOf(t, p.mailbox("us-1"))
+	emptied, err := p.mailboxes.Close(t.Context(), "us-1")
+	require.NoError(t, err)
+	require.False(t, emptied, "a copy is left in it")
+	left := deploymentIn("team", "web")
+	require.NoError(t, admin.Get(t.Context(), client.ObjectKeyFromObject(left), left))
+	require.Nil(t, left.GetDeletionTimestamp())
+	eventually(t, "the agent is shut out", func() error {
+		if err := credentials.Renew(t.Context()); !errors.Is(err, pull.ErrRefused) {
+			return fmt.Errorf("got %w", err)
+		}
+		return nil
+	})
+
+	require.NoError(t, admin.Delete(t.Context(), left))
+	emptied, err = p.mailboxes.Close(t.Context(), "us-1")
+	require.NoError(t, err)
+	require.True(t, emptied)
+	eventually(t, "the workspace goes", func() error {
+		names, err := p.mailboxes.Clusters(t.Context())
+		if err == nil && len(names) != 1 {
+			err = fmt.Errorf("there are %v", names)
+		}
+		return err
+	})
+	emptied, err = p.mailboxes.Close(t.Context(), "us-1")
+	require.NoError(t, err)
+	require.True(t, emptied, "again")
+}
