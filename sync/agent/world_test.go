@@ -31,6 +31,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/manager"
 	metricsserver "sigs.k8s.io/controller-runtime/pkg/metrics/server"
 	mcmanager "sigs.k8s.io/multicluster-runtime/pkg/manager"
+	"sigs.k8s.io/yaml"
 
 	tmccluster "github.com/tmc-sdk/tmc/cluster"
 	"github.com/tmc-sdk/tmc/cluster/pull"
@@ -216,11 +217,17 @@ func (w *world) run(name string, start func(context.Context) error) (stop func()
 	return stop
 }
 
-// register registers a cluster in pull mode.
+// register registers a cluster in pull mode, as docs/pull.md says.
 func (w *world) register(name string) {
 	w.t.Helper()
-	pc := &clusterv1alpha1.PhysicalCluster{ObjectMeta: metav1.ObjectMeta{Name: name}}
-	pc.Spec.Connection.Mode = clusterv1alpha1.ConnectionPull
+	page, err := os.ReadFile("../../docs/pull.md")
+	require.NoError(w.t, err)
+	_, rest, ok := strings.Cut(string(page), "```yaml\n")
+	require.True(w.t, ok)
+	manifest, _, _ := strings.Cut(rest, "```")
+	pc := &clusterv1alpha1.PhysicalCluster{}
+	require.NoError(w.t, yaml.UnmarshalStrict([]byte(manifest), pc))
+	pc.Name = name
 	eventually(w.t, "register "+name, func() error { return w.admin.Create(w.t.Context(), pc.DeepCopy()) })
 }
 
@@ -358,7 +365,7 @@ func (w *world) waitNoOriginal(name string) {
 	})
 }
 
-// run it: what a kubelet and the controllers of the cluster would report.
+// setReady writes what the controllers of the cluster would report of a copy.
 func (w *world) setReady(cluster string, copied *unstructured.Unstructured, n int64) {
 	w.t.Helper()
 	eventually(w.t, "status of the copy", func() error {
