@@ -44,10 +44,10 @@ func (l *Loop) enqueueMentioned(e workspaces.Event) {
 	}
 	var before, after []mention
 	if e.Old != nil {
-		before = mentionsOf(e.Old)
+		before = l.mentionsOf(e.Old)
 	}
 	if e.New != nil {
-		after = mentionsOf(e.New)
+		after = l.mentionsOf(e.New)
 	}
 	if e.Old != nil && e.New != nil && reflect.DeepEqual(before, after) && e.Old.GetDeletionTimestamp().Equal(e.New.GetDeletionTimestamp()) {
 		return

@@ -5,6 +5,9 @@ import (
 	"strings"
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+
+	"github.com/tmc-sdk/tmc/transform"
 )
 
 // mention is one object of the same namespace that a workload cannot run
@@ -23,21 +26,85 @@ var podSpecPaths = map[string][]string{
 	"CronJob":               {"spec", "jobTemplate", "spec", "template", "spec"},
 }
 
-// mentionsOf returns the Secrets and ConfigMaps that the pods of a workload
-// mention, sorted, each once: volumes (projected ones too), environment of all
-// kinds of containers, and image pull secrets. Other kinds mention nothing.
-func mentionsOf(obj *unstructured.Unstructured) []mention {
-	path, ok := podSpecPaths[obj.GetKind()]
-	if !ok {
-		return nil
+// reference says where objects of a kind name another.
+type reference struct {
+	path transform.Path
+	kind string // that is named
+}
+
+// Mention says where objects of a kind, such as of a CRD, name an object of their
+// own namespace that they need, by the kind that is named: one of those that
+// Related lists. Pod specs need no such rule, neither those of the kinds of
+// Kubernetes nor those that the pipeline was told of by transform.WithPodSpecs.
+//
+//	syncer.Mention(schema.GroupKind{Group: "db.example", Kind: "Database"},
+//		"Secret", transform.MustPath("spec.users[*].passwordSecret.name"))
+func Mention(by schema.GroupKind, kind string, at transform.Path) Option {
+	return func(o *options) {
+		if o.mentions == nil {
+			o.mentions = map[schema.GroupKind][]reference{}
+		}
+		o.mentions[by] = append(o.mentions[by], reference{at, kind})
 	}
-	spec := at(obj.Object, path...)
-	var found []mention
+}
+
+// mentionsOf returns what an object mentions: in its pod specs, and where the
+// platform said so.
+func (l *Loop) mentionsOf(obj *unstructured.Unstructured) []mention {
+	found := mentionsOf(obj)
+	kind := obj.GroupVersionKind().GroupKind()
+	references, declared := l.opts.mentions[kind], l.pipeline.DeclaredPodSpecs(obj)
+	if len(references) == 0 && len(declared) == 0 {
+		return found
+	}
 	add := func(kind string, name any) {
 		if s, ok := name.(string); ok && s != "" {
 			found = append(found, mention{kind, s})
 		}
 	}
+	for _, pod := range declared {
+		mentionsOfPod(pod, add)
+	}
+	for _, r := range references {
+		r.path.Visit(obj.Object, func(value any) { add(r.kind, value) })
+	}
+	return sorted(found)
+}
+
+// mayMention says whether objects of a kind can mention others.
+func (l *Loop) mayMention(kind schema.GroupVersionKind) bool {
+	_, ok := podSpecPaths[kind.Kind]
+	return ok || l.pipeline.DeclaresPods(kind.GroupKind()) || len(l.opts.mentions[kind.GroupKind()]) > 0
+}
+
+// mentionsOf returns what the pods of a workload of Kubernetes mention, sorted, each
+// once. Other kinds mention nothing.
+func mentionsOf(obj *unstructured.Unstructured) []mention {
+	path, ok := podSpecPaths[obj.GetKind()]
+	if !ok {
+		return nil
+	}
+	var found []mention
+	mentionsOfPod(at(obj.Object, path...), func(kind string, name any) {
+		if s, ok := name.(string); ok && s != "" {
+			found = append(found, mention{kind, s})
+		}
+	})
+	return sorted(found)
+}
+
+func sorted(found []mention) []mention {
+	slices.SortFunc(found, func(a, b mention) int {
+		return strings.Compare(a.kind+"/"+a.name, b.kind+"/"+b.name)
+	})
+	return slices.Compact(found)
+}
+
+// mentionsOfPod tells of the Secrets, ConfigMaps, claims of volumes and the service
+// account that a pod mentions: in volumes (projected ones too), the environment of
+// all kinds of containers, image pull secrets. The account "default" is each
+// cluster's own.
+func mentionsOfPod(spec map[string]any, add func(kind string, name any)) {
 	for _, volume := range elements(spec["volumes"]) {
 		mentionsOfVolume(volume, add)
 	}
@@ -49,15 +116,15 @@ func mentionsOf(obj *unstructured.Unstructured) []mention {
 	for _, secret := range elements(spec["imagePullSecrets"]) {
 		add("Secret", secret["name"])
 	}
-	slices.SortFunc(found, func(a, b mention) int {
-		return strings.Compare(a.kind+"/"+a.name, b.kind+"/"+b.name)
-	})
-	return slices.Compact(found)
+	if spec["serviceAccountName"] != "default" {
+		add("ServiceAccount", spec["serviceAccountName"])
+	}
 }
 
 func mentionsOfVolume(volume map[string]any, add func(kind string, name any)) {
 	add("ConfigMap", at(volume, "configMap")["name"])
 	add("Secret", at(volume, "secret")["secretName"])
+	add("PersistentVolumeClaim", at(volume, "persistentVolumeClaim")["claimName"])
 	for _, source := range elements(at(volume, "projected")["sources"]) {
 		add("ConfigMap", at(source, "configMap")["name"])
 		add("Secret", at(source, "secret")["name"])

@@ -41,6 +41,7 @@ type options struct {
 	progressWithin time.Duration
 	upsync         []schema.GroupVersionKind
 	strategies     map[schema.GroupKind]Strategy
+	mentions       map[schema.GroupKind][]reference
 	observeOnly    bool
 	decider        Decider // nil: Placements decide
 }
@@ -59,8 +60,9 @@ func Resources(kinds ...schema.GroupVersionKind) Option {
 }
 
 // Related are the kinds of which an object is synced only while a synced object
-// of the same namespace mentions it: ConfigMap and Secret. They go where those
-// go that mention them. None by default: a Secret leaves a workspace only where
+// of the same namespace mentions it: ConfigMap, Secret, ServiceAccount,
+// PersistentVolumeClaim. They go where those go that mention them, in a pod spec or
+// where Mention says. None by default: a Secret leaves a workspace only where
 // the platform allows it here.
 func Related(kinds ...schema.GroupVersionKind) Option {
 	return func(o *options) { o.related = append(o.related, kinds...) }

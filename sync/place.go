@@ -176,7 +176,7 @@ func (l *Loop) placeRelated(ctx context.Context, key Key) (*assignment, error) {
 func (l *Loop) usersOf(ctx context.Context, key Key) ([]unstructured.Unstructured, error) {
 	var users []unstructured.Unstructured
 	for _, kind := range l.opts.resources {
-		if _, ok := podSpecPaths[kind.Kind]; !ok {
+		if !l.mayMention(kind) {
 			continue
 		}
 		items, err := l.watcher.List(ctx, key.Workspace, kind, key.Namespace)
@@ -184,7 +184,7 @@ func (l *Loop) usersOf(ctx context.Context, key Key) ([]unstructured.Unstructure
 			return nil, errUnknown
 		}
 		for i := range items {
-			if slices.Contains(mentionsOf(&items[i]), mention{key.Kind.Kind, key.Name}) {
+			if slices.Contains(l.mentionsOf(&items[i]), mention{key.Kind.Kind, key.Name}) {
 				users = append(users, items[i])
 			}
 		}

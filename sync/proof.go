@@ -134,7 +134,7 @@ func (l *Loop) noUserNamed(ctx context.Context, ws client.Client, lane *lane, ke
 }
 
 func (l *Loop) liveUsers(ctx context.Context, ws client.Client, kind schema.GroupVersionKind, key Key) ([]unstructured.Unstructured, error) {
-	if _, ok := podSpecPaths[kind.Kind]; !ok {
+	if !l.mayMention(kind) {
 		return nil, nil
 	}
 	list := &unstructured.UnstructuredList{}
@@ -143,7 +143,7 @@ func (l *Loop) liveUsers(ctx context.Context, ws client.Client, kind schema.Grou
 		return nil, fmt.Errorf("read %s live: %w", kind.Kind, err)
 	}
 	return slices.DeleteFunc(list.Items, func(u unstructured.Unstructured) bool {
-		return !slices.Contains(mentionsOf(&u), mention{key.Kind.Kind, key.Name})
+		return !slices.Contains(l.mentionsOf(&u), mention{key.Kind.Kind, key.Name})
 	}), nil
 }
 

@@ -118,6 +118,32 @@ func (p Path) Update(obj map[string]any, fn func(value any) (any, error)) error 
 	return updateField(obj, p.steps, fn)
 }
 
+// Visit calls fn with every value that the path leads to in an object. It changes
+// nothing.
+func (p Path) Visit(obj map[string]any, fn func(value any)) {
+	if len(p.steps) > 0 && obj != nil {
+		visit(obj, p.steps, fn)
+	}
+}
+
+func visit(value any, steps []step, fn func(any)) {
+	if len(steps) == 0 {
+		fn(value)
+		return
+	}
+	if steps[0].each {
+		list, _ := value.([]any)
+		for _, item := range list {
+			visit(item, steps[1:], fn)
+		}
+		return
+	}
+	m, _ := value.(map[string]any)
+	if inner, ok := m[steps[0].field]; ok {
+		visit(inner, steps[1:], fn)
+	}
+}
+
 func updateField(m map[string]any, steps []step, fn func(any) (any, error)) error {
 	value, ok := m[steps[0].field]
 	if !ok {

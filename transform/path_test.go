@@ -80,3 +80,13 @@ func FuzzParsePath(f *testing.F) {
 		}
 	})
 }
+
+func ExamplePath_Visit() {
+	p := transform.MustPath("spec.users[*].secret.name")
+	p.Visit(map[string]any{"spec": map[string]any{"users": []any{
+		map[string]any{"secret": map[string]any{"name": "a"}}, "no user", map[string]any{"secret": map[string]any{"name": "b"}},
+	}}}, func(value any) { fmt.Println(value) })
+	// Output:
+	// a
+	// b
+}

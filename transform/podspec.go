@@ -36,6 +36,22 @@ func WithPodSpecs(kind schema.GroupKind, paths ...Path) Option {
 	}
 }
 
+// DeclaredPodSpecs returns the pod specs within an object of a kind that the
+// pipeline was told of by WithPodSpecs, to read. They are shared with the object.
+func (p *Pipeline) DeclaredPodSpecs(obj *unstructured.Unstructured) (pods []map[string]any) {
+	for _, path := range p.pods[groupKind(obj)] {
+		path.Visit(obj.Object, func(value any) {
+			if pod, ok := value.(map[string]any); ok && pod != nil {
+				pods = append(pods, pod)
+			}
+		})
+	}
+	return pods
+}
+
+// DeclaresPods says whether the pipeline was told of pod specs of a kind.
+func (p *Pipeline) DeclaresPods(kind schema.GroupKind) bool { return len(p.pods[kind]) > 0 }
+
 // PodSpecs returns the pod specs within an object, to read or to change in place:
 // that of a kind of Kubernetes, or those that the pipeline was told of by
 // WithPodSpecs.
