@@ -1,6 +1,7 @@
 package syncer_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -8,6 +9,7 @@ import (
 	"os"
 	"strconv"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -19,9 +21,11 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/metrics"
 
 	kcpapisv1alpha1 "github.com/kcp-dev/sdk/apis/apis/v1alpha1"
+	kcptenancyv1alpha1 "github.com/kcp-dev/sdk/apis/tenancy/v1alpha1"
 
 	tmcenvtest "github.com/tmc-sdk/tmc/envtest"
 	syncer "github.com/tmc-sdk/tmc/sync"
+	"github.com/tmc-sdk/tmc/transform"
 )
 
 // Scenario 21: kcp goes away, restarts, comes back.
@@ -445,11 +449,16 @@ func reconciles(t *testing.T) (n float64) {
 // Scenario 24: a cluster is lost; the policy lets the deletion complete.
 func TestALostClusterIsReleasedByPolicyAndRetiredOnItsReturn(t *testing.T) {
 	w := newWorld(t, 1)
-	w.start(syncer.ReleaseLostAfter(time.Second))
+	var left sync.Map // what was left behind, by the audit
+	w.start(syncer.ReleaseLostAfter(time.Second), syncer.WithAudit(syncer.AuditFunc(func(_ context.Context, c syncer.Change) {
+		if c.Action == syncer.ActionReleased {
+			left.Store(string(c.OriginalUID), c)
+		}
+	})))
 	d := deployment("web", 1)
 	require.NoError(t, w.tenant(0).Create(t.Context(), d.DeepCopy()))
 	w.decide(0, target("west", 1))
-	w.waitCopy("west", 0, d)
+	copied := w.waitCopy("west", 0, d)
 	w.waitOriginal(0, d, condition("Synced", "True", "Synced"))
 
 	lost := w.server("west")
@@ -471,8 +480,39 @@ func TestALostClusterIsReleasedByPolicyAndRetiredOnItsReturn(t *testing.T) {
 		}
 		return fmt.Errorf("%d events, none of them Released", len(list.Items))
 	})
+	told, _ := left.Load(copied.GetAnnotations()[transform.AnnotationUID])
+	change, ok := told.(syncer.Change)
+	require.True(t, ok, "the audit tells of it")
+	require.Equal(t, []any{"west", syncer.CauseClusterLost, "web"}, []any{change.Cluster, change.Cause, change.Original.Name})
 	back()
 	w.waitNoCopy("west", 0, d)
+}
+
+// Scenario 24: a cluster that is removed for ever holds no workspace.
+func TestAWorkspaceIsDeletedThoughAClusterIsLost(t *testing.T) {
+	w := newWorld(t, 1)
+	w.start(syncer.ReleaseLostAfter(time.Second))
+	d := deployment("web", 1)
+	require.NoError(t, w.tenant(0).Create(t.Context(), d.DeepCopy()))
+	w.decide(0, target("west", 1))
+	w.waitCopy("west", 0, d)
+	w.waitOriginal(0, d, condition("Synced", "True", "Synced"))
+
+	lost := w.server("west")
+	require.NoError(t, lost.Stop(t.Context()))
+	t.Cleanup(func() { require.NoError(t, lost.Restart(context.Background())) })
+	root, err := servers.kcp.Client(tmcenvtest.Root)
+	require.NoError(t, err)
+	ws := &kcptenancyv1alpha1.Workspace{}
+	ws.Name = w.tenants[0].Path.Base()
+	require.NoError(t, root.Delete(t.Context(), ws))
+	eventually(t, "the workspace is gone", func() error {
+		err := root.Get(t.Context(), client.ObjectKeyFromObject(ws), ws)
+		if err == nil {
+			return fmt.Errorf("it is there: %v", ws.Status.Conditions)
+		}
+		return client.IgnoreNotFound(err)
+	})
 }
 
 func (w *world) server(name string) *tmcenvtest.Cluster {

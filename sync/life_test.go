@@ -196,6 +196,40 @@ func TestAnEmptyNamespaceGoesAndOneWithOthersObjectsStays(t *testing.T) {
 	require.Nil(t, ns.GetDeletionTimestamp(), "somebody's object is in it")
 }
 
+// Scenario 6: a namespace that its owner deletes stays until what is in it has
+// left the clusters.
+func TestANamespaceAboveWaitsForItsObjects(t *testing.T) {
+	w := newWorld(t, 1)
+	w.start()
+	ns := object(namespaceKind, "", "going")
+	require.NoError(t, w.tenant(0).Create(t.Context(), ns.DeepCopy()))
+	d := deployment("web", 1)
+	d.SetNamespace("going")
+	require.NoError(t, w.tenant(0).Create(t.Context(), d.DeepCopy()))
+	p := &v1alpha1.Placement{}
+	p.Namespace, p.Name = "going", "default"
+	w.decideFor(0, p, target("east", 1))
+	copied := w.waitCopy("east", 0, d)
+	hold := client.RawPatch(types.MergePatchType, []byte(`{"metadata":{"finalizers":["example.org/hold"]}}`))
+	require.NoError(t, w.cluster("east").Patch(t.Context(), copied, hold))
+
+	require.NoError(t, w.tenant(0).Delete(t.Context(), ns.DeepCopy()))
+	going := func(u *unstructured.Unstructured) error {
+		if u.GetDeletionTimestamp() == nil {
+			return errors.New("not deleting")
+		}
+		return nil
+	}
+	w.waitCopy("east", 0, d, going)
+	w.waitOriginal(0, d, going, conditionSays("Synced", "east"))
+	w.waitOriginal(0, ns, going)
+
+	free := client.RawPatch(types.MergePatchType, []byte(`{"metadata":{"finalizers":null}}`))
+	require.NoError(t, w.cluster("east").Patch(t.Context(), copied, free))
+	w.waitNoOriginal(0, d)
+	w.waitNoOriginal(0, ns)
+}
+
 // Scenario 7.
 func TestClusterScopedObjectsSyncReportAndGo(t *testing.T) {
 	w := newWorld(t, 1)
