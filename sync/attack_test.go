@@ -34,6 +34,10 @@ func TestCraftedObjectsReachNothingThatIsNotTheirs(t *testing.T) {
 	require.NoError(t, w.tenant(1).Create(t.Context(), victim.DeepCopy()))
 	require.NoError(t, w.tenant(1).Create(t.Context(), secret("db", "seeded-secret-of-the-victim")))
 	w.decide(1, target("east", 1))
+	token := object(secretKind, "default", "token") // the cluster would fill it in
+	token.SetAnnotations(map[string]string{corev1.ServiceAccountNameKey: "default"})
+	token.Object["type"] = string(corev1.SecretTypeServiceAccountToken)
+	require.NoError(t, w.tenant(0).Create(t.Context(), token))
 	// An override is a tenant's, too: it comes before what the platform sees to.
 	w.decideFor(0, &v1alpha1.Placement{
 		ObjectMeta: metav1.ObjectMeta{Name: "default", Namespace: "default"},
@@ -102,6 +106,31 @@ func TestCraftedObjectsReachNothingThatIsNotTheirs(t *testing.T) {
 				podOf(d)["volumes"] = []any{map[string]any{"name": "root", "hostPath": map[string]any{"path": "/"}}}
 			},
 		},
+		"service-account-token": {
+			craft: func(d *unstructured.Unstructured) {
+				podOf(d)["automountServiceAccountToken"] = true
+				podOf(d)["serviceAccountName"] = "default"
+			},
+			check: func(u *unstructured.Unstructured) error {
+				if podOf(u)["automountServiceAccountToken"] != false {
+					return fmt.Errorf("the pod is %v", podOf(u))
+				}
+				return nil
+			},
+		},
+		"projected-token": {
+			craft: func(d *unstructured.Unstructured) {
+				podOf(d)["volumes"] = []any{map[string]any{"name": "t", "projected": map[string]any{"sources": []any{
+					map[string]any{"serviceAccountToken": map[string]any{"path": "token"}},
+				}}}}
+			},
+		},
+		"token-of-a-secret": {
+			craft: func(d *unstructured.Unstructured) {
+				podOf(d)["volumes"] = []any{map[string]any{"name": "t", "secret": map[string]any{"secretName": "token"}}}
+			},
+			check: inNamespaceOf(w, 0),
+		},
 		"oversized": {
 			craft: func(d *unstructured.Unstructured) {
 				d.SetAnnotations(map[string]string{"tenant.example/much": strings.Repeat("x", 200<<10)})
@@ -128,11 +157,21 @@ func TestCraftedObjectsReachNothingThatIsNotTheirs(t *testing.T) {
 		w.waitCopy("east", 0, d, attack.check)
 	}
 
+	// A namespace that is called as the victim's is on the cluster.
+	squat := object(namespaceKind, "", theirs.GetNamespace())
+	require.NoError(t, w.tenant(0).Create(t.Context(), squat))
+	squatting := deployment("web", 1)
+	squatting.SetNamespace(theirs.GetNamespace())
+	require.NoError(t, w.tenant(0).Create(t.Context(), squatting.DeepCopy()))
+	w.decideFor(0, &v1alpha1.Placement{ObjectMeta: metav1.ObjectMeta{Name: "default", Namespace: theirs.GetNamespace()}}, target("east", 1))
+	require.NotEqual(t, theirs.GetNamespace(), w.waitCopy("east", 0, squatting).GetNamespace())
+
 	require.Equal(t, before, w.everything("east", theirs.GetNamespace()), "what is the victim's was not touched")
 	var secrets corev1.SecretList
 	require.NoError(t, w.cluster("east").List(t.Context(), &secrets))
 	for i := range secrets.Items {
 		require.NotContains(t, string(secrets.Items[i].Data["password"]), "seeded-secret", "a Secret that nothing mentions goes nowhere")
+		require.NotEqual(t, corev1.SecretTypeServiceAccountToken, secrets.Items[i].Type, "nobody asks the cluster for a token")
 	}
 
 	// A hostile cluster reports more than a status should say.

@@ -58,7 +58,7 @@ func platform(tb testing.TB) *transform.Pipeline {
 		builtin.PullSecrets("mirror"),
 		builtin.Must(builtin.Env(builtin.EnvVar{Name: "REGION", Value: "${cluster.region}"})),
 		builtin.Must(builtin.Tolerations(corev1.Toleration{Key: "tenants", Operator: corev1.TolerationOpExists, Effect: corev1.TaintEffectNoSchedule})),
-		builtin.ServiceAccountTokens(builtin.TokenRules{ClearAccount: true}),
+		builtin.ServiceAccountTokens(builtin.TokenRules{ClearAccount: true, Audiences: []string{"mesh"}}),
 		builtin.Services(builtin.ServiceRules{}),
 		builtin.StorageClasses(builtin.Classes{Map: map[string]string{"fast-ssd": "local-nvme"}}),
 		builtin.Must(builtin.Metadata(builtin.MetadataRules{SetAnnotations: map[string]string{"example.com/zone": "${cluster.zone}"}})),

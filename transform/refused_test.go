@@ -26,6 +26,38 @@ func TestKindsThatCannotBeCopied(t *testing.T) {
 	}
 }
 
+// Of a Secret of such a type a cluster makes a credential of its own, which the
+// tenant's pod would then mount.
+func TestSecretsThatBecomeCredentialsAreRefused(t *testing.T) {
+	p, err := transform.NewPipeline("main")
+	require.NoError(t, err)
+	for name, tc := range map[string]struct {
+		reason, original, override string
+		refused                    bool
+	}{
+		"token":             {"its token controller fills it", "kubernetes.io/service-account-token", "", true},
+		"token by override": {"overrides are the tenant's, too", "Opaque", "kubernetes.io/service-account-token", true},
+		"bootstrap":         {"nodes join with it", "bootstrap.kubernetes.io/token", "", true},
+		"opaque":            {"it is what it says", "Opaque", "", false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			obj := &unstructured.Unstructured{Object: map[string]any{"apiVersion": "v1", "kind": "Secret", "type": tc.original, "metadata": map[string]any{
+				"name": "x", "namespace": "default", "annotations": map[string]any{"kubernetes.io/service-account.name": "default"},
+			}}}
+			target := *platformTarget
+			if tc.override != "" {
+				target.Overrides = []transform.Override{{MergePatch: []byte(`{"type":"` + tc.override + `"}`)}}
+			}
+			_, err := p.Render(t.Context(), &target, obj, homeOf(obj))
+			if tc.refused {
+				require.ErrorIs(t, err, transform.ErrKindRefused, tc.reason)
+				return
+			}
+			require.NoError(t, err, tc.reason)
+		})
+	}
+}
+
 func TestANamespaceGoesWhereItsObjectsGo(t *testing.T) {
 	p, err := transform.NewPipeline("main")
 	require.NoError(t, err)

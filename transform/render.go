@@ -68,6 +68,9 @@ func (p *Pipeline) render(ctx context.Context, t *Target, original *unstructured
 	if err := want.check("replicas", obj); err != nil {
 		return nil, err
 	}
+	if err := refuseToken(obj); err != nil {
+		return nil, err
+	}
 	return obj, nil
 }
 

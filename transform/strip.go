@@ -7,9 +7,10 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 )
 
-// ownedAbove are annotations that a client or a controller keeps for the
-// object in the workspace. On a copy they would be wrong, or be fought for with
-// the cluster's own controllers.
+// ownedAbove are labels and annotations that a client or a controller keeps for
+// the object in the workspace. On a copy they would be wrong, or be fought for with
+// the cluster's own controllers; and an applier that runs on the cluster, too, would
+// take a copy with its marks for its own, and prune it.
 var ownedAbove = map[string]bool{
 	"kubectl.kubernetes.io/last-applied-configuration": true,
 	"deployment.kubernetes.io/revision":                true,
@@ -19,6 +20,13 @@ var ownedAbove = map[string]bool{
 	"volume.kubernetes.io/selected-node":               true,
 	"volume.kubernetes.io/storage-provisioner":         true,
 	"volume.beta.kubernetes.io/storage-provisioner":    true,
+	"argocd.argoproj.io/tracking-id":                   true,
+	"argocd.argoproj.io/installation-id":               true,
+	"argocd.argoproj.io/instance":                      true,
+	"kustomize.toolkit.fluxcd.io/name":                 true,
+	"kustomize.toolkit.fluxcd.io/namespace":            true,
+	"helm.toolkit.fluxcd.io/name":                      true,
+	"helm.toolkit.fluxcd.io/namespace":                 true,
 }
 
 // bare returns the object without what belongs to its place in the workspace:

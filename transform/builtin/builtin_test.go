@@ -203,6 +203,24 @@ imagePullSecrets: [{name: s-2x9a}], volumes: [{secret: {secretName: s-2x9a}}, {c
 containers: [{envFrom: [{secretRef: {name: s-2x9a}}], env: [{valueFrom: {configMapKeyRef: {name: c-2x9a}}}, {value: s}]}],
 affinity: {podAntiAffinity: {requiredDuringSchedulingIgnoredDuringExecution: [{namespaces: [ns-2x9a, 1]}]}}}}}}}}`,
 		},
+		"a token by a volume": {
+			reason: "that automount is off keeps no projected token away",
+			step:   builtin.ServiceAccountTokens(builtin.TokenRules{}),
+			in:     `{kind: Pod, apiVersion: v1, spec: {volumes: [1, {emptyDir: {}}, {projected: {sources: [2, {secret: {name: s}}, {serviceAccountToken: {path: token}}]}}]}}`,
+			fails:  "take serviceAccountToken out of the volume",
+		},
+		"a token for a mesh": {
+			reason: "the API server takes no token for another",
+			step:   builtin.ServiceAccountTokens(builtin.TokenRules{Audiences: []string{"mesh"}}),
+			in:     `{kind: Pod, apiVersion: v1, spec: {volumes: [{projected: {sources: [{serviceAccountToken: {path: token, audience: mesh}}]}}]}}`,
+			want:   `{kind: Pod, apiVersion: v1, spec: {automountServiceAccountToken: false, volumes: [{projected: {sources: [{serviceAccountToken: {path: token, audience: mesh}}]}}]}}`,
+		},
+		"a token for no audience": {
+			reason: "that is the API server's",
+			step:   builtin.ServiceAccountTokens(builtin.TokenRules{Audiences: []string{"", "mesh"}}),
+			in:     `{kind: Pod, apiVersion: v1, spec: {volumes: [{projected: {sources: [{serviceAccountToken: {path: token}}]}}]}}`,
+			fails:  "ask the platform to allow its audience",
+		},
 		"a token that is asked for": {
 			step: builtin.ServiceAccountTokens(builtin.TokenRules{AllowMount: true}),
 			in:   `{kind: Pod, apiVersion: v1, spec: {automountServiceAccountToken: true}}`,
