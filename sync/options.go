@@ -1,6 +1,7 @@
 package syncer
 
 import (
+	"context"
 	"fmt"
 	"slices"
 	"time"
@@ -32,6 +33,7 @@ type options struct {
 	tidyAfter    time.Duration
 	registerer   prometheus.Registerer
 	tracing      trace.TracerProvider
+	healthHooks  []func(context.Context, HealthChange)
 	furniture    func(transform.Origin) []client.Object
 	auditors     []Auditor
 	gates        []Gate

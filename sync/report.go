@@ -143,6 +143,7 @@ func (l *Loop) report(ctx context.Context, key Key, original *unstructured.Unstr
 	r = l.record(key, original.GetUID())
 	r.replaced, r.reported = original.GetResourceVersion(), l.world.now()
 	l.remember(key, r)
+	l.tellHealth(ctx, key, original, current, status)
 	l.tellRefusals(ctx, key, original, seen)
 	return reconcile.Result{RequeueAfter: again}, nil
 }

@@ -20,6 +20,7 @@ func described(t *testing.T) map[string]observe.Described {
 		c.Serving.Reviewer = nil
 		c.LeaderElection.Enabled = new(false)
 		c.Audit = &config.Audit{Directory: t.TempDir(), Webhook: &config.AuditWebhook{URL: "https://audit.example"}, OTLP: &config.AuditWebhook{URL: "https://collector.example/v1/logs"}}
+		c.Notify = &config.Notify{URL: "https://events.example"}
 	})
 	require.NoError(t, err)
 	_, level, err := newLogger(c.Logging, os.Stderr)

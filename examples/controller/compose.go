@@ -24,6 +24,7 @@ import (
 	placementv1alpha1 "github.com/tmc-sdk/tmc/placement/v1alpha1"
 	syncer "github.com/tmc-sdk/tmc/sync"
 	"github.com/tmc-sdk/tmc/sync/audit"
+	"github.com/tmc-sdk/tmc/sync/notify"
 )
 
 // controller is what a configuration makes.
@@ -34,14 +35,15 @@ type controller struct {
 	registry prometheus.Registerer
 	platform *rest.Config
 
-	mgr     mcmanager.Manager
-	fleet   *tmccluster.Fleet
-	tenants *workspaces.Provider
-	loop    *syncer.Loop
-	placer  *placementcontroller.Controller
-	log     *audit.Log               // nil where nothing is recorded
-	spans   *sdktrace.TracerProvider // nil where nobody traces
-	page    *page.Page               // nil where it is not served
+	mgr      mcmanager.Manager
+	fleet    *tmccluster.Fleet
+	tenants  *workspaces.Provider
+	loop     *syncer.Loop
+	placer   *placementcontroller.Controller
+	log      *audit.Log               // nil where nothing is recorded
+	spans    *sdktrace.TracerProvider // nil where nobody traces
+	notifier *notify.Notifier         // nil where nobody is told
+	page     *page.Page               // nil where it is not served
 }
 
 // compose builds the controller of a configuration. It calls no server.
@@ -68,7 +70,7 @@ func compose(c *config.Configuration, f *flags, level *uberzap.AtomicLevel, regi
 	if x.fleet, err = tmccluster.NewFleet(fleetOptions...); err != nil {
 		return nil, err
 	}
-	for _, add := range []func() error{x.addAudit, x.addTracing, x.addLoop, x.addPlacer, x.addPlatform, x.addChecks, x.addPage, x.addHandlers} {
+	for _, add := range []func() error{x.addAudit, x.addTracing, x.addNotifier, x.addLoop, x.addPlacer, x.addPlatform, x.addChecks, x.addPage, x.addHandlers} {
 		if err := add(); err != nil {
 			return nil, errors.Join(err, x.close())
 		}
@@ -90,6 +92,17 @@ func (x *controller) close() error {
 		errs = append(errs, x.log.Close())
 	}
 	return errors.Join(errs...)
+}
+
+func (x *controller) addNotifier() (err error) {
+	if x.Notify == nil {
+		return nil
+	}
+	if x.notifier, err = x.Notify.Open(x.registry); err != nil {
+		return err
+	}
+	x.fleet.Subscribe(func(c tmccluster.Change) { x.notifier.Cluster(c.Old, c.New) })
+	return x.mgr.GetLocalManager().Add(x.notifier)
 }
 
 func (x *controller) addTracing() (err error) {
@@ -171,6 +184,9 @@ func (x *controller) addLoop() error {
 	if x.spans != nil {
 		options = append(options, syncer.WithTracing(x.spans))
 	}
+	if x.notifier != nil {
+		options = append(options, syncer.OnHealth(x.notifier.Health))
+	}
 	x.loop, err = syncer.New(x.mgr, x.fleet, pipeline, options...)
 	return err
 }
@@ -208,6 +224,9 @@ func (x *controller) addPlacer() error {
 	}
 	if x.spans != nil {
 		options = append(options, placementcontroller.WithTracing(x.spans))
+	}
+	if x.notifier != nil {
+		options = append(options, placementcontroller.OnDecision(x.notifier.Decided))
 	}
 	x.placer, err = placementcontroller.New(x.mgr, x.fleet, engine, options...)
 	return err

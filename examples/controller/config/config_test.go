@@ -68,6 +68,7 @@ func TestMistakesNameTheFieldAndTheRemedy(t *testing.T) {
 		"no clusters":         {"", "fleet: {objects: false}\n", "fleet.folder: Required value"},
 		"probe":               {"", "fleet: {probe: {interval: 1s}}\n", "fleet.probe.timeout: Invalid value: \"5s\": must not be longer than the interval"},
 		"no collector":        {"", "tracing: {endpoint: \"collector:4317\"}\n", "tracing.endpoint: Invalid value: \"collector:4317\": must be an http or https URL"},
+		"notify":              {"", "notify: {url: chat}\n", "notify.url: Invalid value: \"chat\": must be one of http or https"},
 		"sample ratio":        {"", "tracing: {endpoint: \"http://c\", sampleRatio: 2}\n", "tracing.sampleRatio: Invalid value: 2: must be between 0 and 1"},
 		"audit collector":     {"", "audit: {otlp: {url: collector}}\n", "audit.otlp.url: Invalid value: \"collector\": must be one of http or https"},
 		"profiles":            {"", "fleet: {profiles: {publish: {}}}\n", "fleet.profiles.publish.namespace: Required value"},

@@ -84,6 +84,9 @@ func (c *Configuration) Default() {
 	if c.Audit != nil {
 		c.Audit.defaults()
 	}
+	if c.Notify != nil {
+		c.Notify.Source = or(c.Notify.Source, "/tmc/"+c.Installation)
+	}
 	if c.Tracing != nil {
 		c.Tracing.defaults()
 	}

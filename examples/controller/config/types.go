@@ -46,6 +46,9 @@ type Configuration struct {
 	Sync Sync `json:"sync"`
 	// Audit proves what was done. Left out: nothing is recorded.
 	Audit *Audit `json:"audit,omitempty"`
+	// Notify tells another program of decisions, moves and health. Left out: nobody
+	// is told.
+	Notify *Notify `json:"notify,omitempty"`
 	// Tracing shows how changes went through the steps. Left out: no spans.
 	Tracing *Tracing `json:"tracing,omitempty"`
 }

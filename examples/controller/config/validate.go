@@ -37,6 +37,9 @@ func (c *Configuration) Validate(known Known) error {
 	if c.Audit != nil {
 		all = append(all, c.Audit.validate(field.NewPath("audit"))...)
 	}
+	if c.Notify != nil {
+		all = append(all, c.Notify.validate(field.NewPath("notify"))...)
+	}
 	if c.Tracing != nil {
 		all = append(all, c.Tracing.validate(field.NewPath("tracing"))...)
 	}
