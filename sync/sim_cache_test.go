@@ -240,10 +240,8 @@ func (c *simCache) List(_ context.Context, list client.ObjectList, opts ...clien
 
 // mapped says whether a server serves a kind.
 func (s *simServer) mapped(kind schema.GroupVersionKind) error {
-	for _, k := range s.Kinds() {
-		if k.GroupVersionKind == kind {
-			return nil
-		}
+	if s.Serves(kind) {
+		return nil
 	}
 	return &meta.NoKindMatchError{GroupKind: kind.GroupKind(), SearchedVersions: []string{kind.Version}}
 }

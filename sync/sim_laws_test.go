@@ -24,7 +24,7 @@ func TestCheckerCatchesBrokenLaws(t *testing.T) {
 	if testing.Short() {
 		t.Skip("takes a minute")
 	}
-	for name, tc := range map[string]struct {
+	broken := map[string]struct {
 		law    int
 		reason string
 		breaks func(w *simWorld)
@@ -139,7 +139,13 @@ func TestCheckerCatchesBrokenLaws(t *testing.T) {
 		"10 what nothing mentions stays": {10, "what nothing mentions goes down", func(w *simWorld) {
 			w.sabotage.smuggle = true
 		}},
-	} {
+	}
+	for law := 1; law <= 10; law++ {
+		require.True(t, slices.ContainsFunc(slices.Collect(maps.Keys(broken)), func(name string) bool {
+			return strings.HasPrefix(name, fmt.Sprintf("%d ", law)) && broken[name].law == law
+		}), "law %d is broken by no subtest", law)
+	}
+	for name, tc := range broken {
 		t.Run(name, func(t *testing.T) {
 			var caught []string
 			for seed := range uint64(12) {

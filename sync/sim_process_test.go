@@ -489,6 +489,8 @@ type simServer struct {
 	cut, stormy, lying time.Time
 	// unbound answers "not found" to everything.
 	unbound bool
+	// decoded are the Placements that were decoded last, by namespace.
+	decoded map[string]decodedPlacement
 }
 
 func (s *simServer) state() *tmccluster.State {

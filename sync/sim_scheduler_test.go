@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"fmt"
-	"hash/fnv"
 	"iter"
 	"math/rand/v2"
 	"slices"
@@ -26,7 +25,6 @@ type scheduler struct {
 	steps   int
 
 	trace func(line string) // nil: not kept
-	sum   uint64            // of the trace so far
 }
 
 // task is a coroutine.
@@ -53,14 +51,10 @@ func newScheduler(seed uint64) *scheduler {
 	return &scheduler{dice: rand.New(rand.NewPCG(seed, 0x74_6d_63)), now: time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)}
 }
 
-// note writes a line into the trace.
+// note writes a line into the trace, if it is kept.
 func (s *scheduler) note(format string, args ...any) {
-	line := fmt.Sprintf("%9.3fs %s", s.now.Sub(epoch).Seconds(), fmt.Sprintf(format, args...))
-	h := fnv.New64a()
-	_, _ = fmt.Fprintf(h, "%d %s", s.sum, line)
-	s.sum = h.Sum64()
 	if s.trace != nil {
-		s.trace(line)
+		s.trace(fmt.Sprintf("%9.3fs %s", s.now.Sub(epoch).Seconds(), fmt.Sprintf(format, args...)))
 	}
 }
 

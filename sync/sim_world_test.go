@@ -117,7 +117,7 @@ func newSimWorld(seed uint64, trace func(string)) *simWorld {
 var simNamespaces = []string{"default", "team"}
 
 func (w *simWorld) server(name string, kinds []apisim.Kind) *simServer {
-	s := &simServer{world: w, name: name, uid: w.newUID()}
+	s := &simServer{world: w, name: name, uid: w.newUID(), decoded: map[string]decodedPlacement{}}
 	s.Server = apisim.New(func() time.Time { return w.scheduler.now }, w.newUID, kinds...)
 	return s
 }
@@ -208,17 +208,28 @@ func (w *simWorld) ensureNamespace(s *simServer, name string) {
 	}
 }
 
-// placementOf returns the Placement of a namespace and what it decided.
+// placementOf returns the Placement of a namespace and what it decided. Both are
+// shared and must not be changed.
 func placementOf(tenant *simServer, ns string) (*unstructured.Unstructured, *v1alpha1.Placement) {
 	u := tenant.Peek(placementKind, ns, "default")
 	if u == nil {
 		return nil, nil
 	}
+	if known := tenant.decoded[ns]; known.stored == u { // what is stored never changes
+		return u, known.placement
+	}
 	p, err := decode(u.DeepCopy())
 	if err != nil {
 		panic(err)
 	}
+	tenant.decoded[ns] = decodedPlacement{u, p}
 	return u, p
+}
+
+// decodedPlacement is a Placement that was decoded, and from what.
+type decodedPlacement struct {
+	stored    *unstructured.Unstructured
+	placement *v1alpha1.Placement
 }
 
 // decide records a decision as the placement controller does.

@@ -73,6 +73,9 @@ func (s *Server) Serve(k Kind) { s.kinds[k.GroupVersionKind] = &k }
 // Unserve ceases to serve a kind; its objects stay in storage.
 func (s *Server) Unserve(kind schema.GroupVersionKind) { delete(s.kinds, kind) }
 
+// Serves says whether a kind is served.
+func (s *Server) Serves(kind schema.GroupVersionKind) bool { return s.kinds[kind] != nil }
+
 // Mutate adds an admission webhook: it may change what is about to be stored,
 // or refuse it.
 func (s *Server) Mutate(fn func(r *Request, obj *unstructured.Unstructured) error) {

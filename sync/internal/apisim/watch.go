@@ -1,7 +1,9 @@
 package apisim
 
 import (
+	"cmp"
 	"fmt"
+	"slices"
 	"strconv"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -32,10 +34,8 @@ func (s *Server) Since(kind schema.GroupVersionKind, selector labels.Selector, v
 		return nil, "", apierrors.NewResourceExpired("The resourceVersion for the provided watch is too old.")
 	}
 	var events []watch.Event
-	for _, c := range s.log {
-		if c.version <= after {
-			continue
-		}
+	first, _ := slices.BinarySearchFunc(s.log, after+1, func(c change, version int64) int { return cmp.Compare(c.version, version) })
+	for _, c := range s.log[first:] {
 		if limit > 0 && len(events) == limit {
 			return events, strconv.FormatInt(c.version-1, 10), nil
 		}
