@@ -52,6 +52,8 @@ type Provider struct {
 	endpoints map[string]*endpoint
 	followed  bool // the slice has been read
 	indexes   []index
+
+	informers keeping
 }
 
 type index struct {

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"k8s.io/apimachinery/pkg/runtime/schema"
+	"sigs.k8s.io/multicluster-runtime/pkg/multicluster"
 )
 
 // ErrNoEndpoint says that no endpoint of the export has answered yet.
@@ -39,7 +40,7 @@ func (p *Provider) Ready(*http.Request) error {
 func (w *Watcher) Ready(*http.Request) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if len(w.inSight) == 0 {
+	if len(w.engagements) == 0 {
 		return nil
 	}
 	known := map[schema.GroupVersionKind]bool{}
@@ -56,5 +57,14 @@ func (w *Watcher) Ready(*http.Request) error {
 		return nil
 	}
 	slices.Sort(unknown)
-	return fmt.Errorf("%w: %s in %d workspaces", ErrNotSynced, strings.Join(unknown, ", "), len(w.inSight))
+	return fmt.Errorf("%w: %s in %d workspaces", ErrNotSynced, strings.Join(unknown, ", "), w.inSightLocked())
+}
+
+// inSightLocked returns how many workspaces are engaged.
+func (w *Watcher) inSightLocked() int {
+	names := map[multicluster.ClusterName]bool{}
+	for e := range w.engagements {
+		names[e.name] = true
+	}
+	return len(names)
 }

@@ -54,7 +54,7 @@ func TestWatcherReady(t *testing.T) {
 	require.ErrorContains(t, w.Ready(nil), "apps/v1 Deployment, v1 Secret in 2 workspaces")
 
 	learn := func(name multicluster.ClusterName, kind schema.GroupVersionKind) {
-		w.synced[syncKey{name, kind}] = struct{}{}
+		w.synced[syncKey{name, kind}] = &following{}
 	}
 	learn("one", deployment)
 	require.ErrorContains(t, w.Ready(nil), "v1 Secret")
@@ -62,5 +62,5 @@ func TestWatcherReady(t *testing.T) {
 	require.NoError(t, w.Ready(nil), "workspace two, which withholds its Secrets, keeps nobody from being served")
 
 	cancel()
-	require.Eventually(t, func() bool { w.mu.Lock(); defer w.mu.Unlock(); return len(w.inSight) == 0 }, time.Minute, time.Millisecond)
+	require.Eventually(t, func() bool { w.mu.Lock(); defer w.mu.Unlock(); return len(w.engagements) == 0 }, time.Minute, time.Millisecond)
 }

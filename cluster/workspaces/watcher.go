@@ -4,19 +4,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
-	"time"
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
-	toolscache "k8s.io/client-go/tools/cache"
-	"sigs.k8s.io/controller-runtime/pkg/cache"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	crcluster "sigs.k8s.io/controller-runtime/pkg/cluster"
-	"sigs.k8s.io/controller-runtime/pkg/log"
 	"sigs.k8s.io/multicluster-runtime/pkg/multicluster"
-
-	"github.com/kcp-dev/logicalcluster/v3"
 )
 
 // ErrNotSynced says that the objects of a kind in a workspace are not all
@@ -48,21 +43,32 @@ func (e Event) Object() *unstructured.Unstructured {
 // the other for one kind of one endpoint; an object may be told of twice.
 type Watcher struct {
 	provider multicluster.Provider
-	kinds    []schema.GroupVersionKind
 	handle   func(Event)
 
 	mu     sync.Mutex
+	kinds  []schema.GroupVersionKind
 	feeds  map[feedKey]*feed
-	synced map[syncKey]struct{}
-	// inSight counts the engagements of each workspace that have not ended.
-	inSight map[multicluster.ClusterName]int
+	synced map[syncKey]*following
+	// engaged are the engagements that have not ended.
+	engagements map[*engagement]struct{}
+	// reading is held to read while a cache is read, and to write before an
+	// informer is stopped: a read of a kind without one would start another.
+	reading sync.RWMutex
 }
 
-// feedKey is one informer: shared is nil where a workspace has its own.
-type feedKey struct {
-	shared cache.Cache
-	name   multicluster.ClusterName
-	kind   schema.GroupVersionKind
+// engagement is one workspace in sight.
+type engagement struct {
+	name      multicluster.ClusterName
+	cluster   crcluster.Cluster
+	ctx       context.Context //nolint:containedctx // it is what the engagement is: it ends when ctx does
+	following map[schema.GroupVersionKind]*following
+}
+
+// following is one kind of an engagement.
+type following struct {
+	stop context.CancelFunc
+	// left says that the kind left the set, rather than the workspace the sight.
+	left bool
 }
 
 type syncKey struct {
@@ -70,45 +76,73 @@ type syncKey struct {
 	kind schema.GroupVersionKind
 }
 
-// feed is a handler on an informer and the number of workspaces that use it.
-type feed struct {
-	users    int
-	informer cache.Informer
-	remove   func() error
-}
-
-// sharer is implemented by providers whose workspaces share caches.
-type sharer interface {
-	SharedCache(name multicluster.ClusterName) (cache.Cache, bool)
-}
-
 var _ multicluster.Aware = (*Watcher)(nil)
 
-// NewWatcher returns a watcher of the given kinds. The handler must be quick
-// and safe for concurrent use.
+// NewWatcher returns a watcher of the given kinds; Follow changes them. The
+// handler must be quick and safe for concurrent use.
 func NewWatcher(provider multicluster.Provider, kinds []schema.GroupVersionKind, handle func(Event)) *Watcher {
 	return &Watcher{
-		provider: provider, kinds: kinds, handle: handle,
-		feeds: map[feedKey]*feed{}, synced: map[syncKey]struct{}{}, inSight: map[multicluster.ClusterName]int{},
+		provider: provider, kinds: slices.Clone(kinds), handle: handle,
+		feeds: map[feedKey]*feed{}, synced: map[syncKey]*following{}, engagements: map[*engagement]struct{}{},
 	}
 }
 
 // Engage begins to follow a workspace, until ctx ends. It does not block; a
 // kind that the workspace does not serve yet is tried again.
 func (w *Watcher) Engage(ctx context.Context, name multicluster.ClusterName, cl crcluster.Cluster) error {
-	w.count(name, 1)
-	context.AfterFunc(ctx, func() { w.count(name, -1) })
-	for _, kind := range w.kinds {
-		go w.follow(ctx, name, cl, kind)
-	}
+	e := &engagement{name: name, cluster: cl, ctx: ctx, following: map[schema.GroupVersionKind]*following{}}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.engagements[e] = struct{}{}
+	context.AfterFunc(ctx, func() {
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		delete(w.engagements, e)
+	})
+	w.adjustLocked(e)
 	return nil
 }
 
-func (w *Watcher) count(name multicluster.ClusterName, by int) {
+// Follow replaces the set of kinds, in all workspaces that are engaged and will
+// be. What is known of a kind that leaves the set is forgotten, and nobody is
+// told of its objects; those of a kind that comes, or comes back, are told of as
+// those of a new workspace are. With a Provider of this package, the watch of a
+// kind ends when no Watcher follows it any more, also for others that read the
+// kind, unstructured, from the same caches. It does not block.
+func (w *Watcher) Follow(kinds []schema.GroupVersionKind) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if w.inSight[name] += by; w.inSight[name] == 0 {
-		delete(w.inSight, name)
+	w.kinds = slices.Clone(kinds)
+	for e := range w.engagements {
+		w.adjustLocked(e)
+	}
+}
+
+// adjustLocked has an engagement follow the kinds of the set, and no others.
+func (w *Watcher) adjustLocked(e *engagement) {
+	for kind, f := range e.following {
+		if !slices.Contains(w.kinds, kind) {
+			f.left = true
+			f.stop()
+			delete(e.following, kind)
+			w.forgetLocked(syncKey{e.name, kind}, f)
+		}
+	}
+	for _, kind := range w.kinds {
+		if _, ok := e.following[kind]; ok {
+			continue
+		}
+		ctx, stop := context.WithCancel(e.ctx)
+		f := &following{stop: stop}
+		e.following[kind] = f
+		go w.follow(ctx, e, kind, f)
+	}
+}
+
+// forgetLocked forgets that a kind is known, unless a newer engagement knows it.
+func (w *Watcher) forgetLocked(key syncKey, f *following) {
+	if w.synced[key] == f {
+		delete(w.synced, key)
 	}
 }
 
@@ -123,6 +157,8 @@ func (w *Watcher) Synced(name multicluster.ClusterName, kind schema.GroupVersion
 // Get reads an object of a watched kind from the cache. It returns ErrNotSynced
 // while not all are known, and a NotFound error where there is none.
 func (w *Watcher) Get(ctx context.Context, name multicluster.ClusterName, kind schema.GroupVersionKind, key client.ObjectKey) (*unstructured.Unstructured, error) {
+	w.reading.RLock()
+	defer w.reading.RUnlock()
 	cl, err := w.engaged(ctx, name, kind)
 	if err != nil {
 		return nil, err
@@ -138,6 +174,8 @@ func (w *Watcher) Get(ctx context.Context, name multicluster.ClusterName, kind s
 // List reads the objects of a watched kind from the cache, of one namespace or
 // of all where namespace is empty.
 func (w *Watcher) List(ctx context.Context, name multicluster.ClusterName, kind schema.GroupVersionKind, namespace string) ([]unstructured.Unstructured, error) {
+	w.reading.RLock()
+	defer w.reading.RUnlock()
 	cl, err := w.engaged(ctx, name, kind)
 	if err != nil {
 		return nil, err
@@ -155,104 +193,4 @@ func (w *Watcher) engaged(ctx context.Context, name multicluster.ClusterName, ki
 		return nil, fmt.Errorf("%s in workspace %s: %w", kind.Kind, name, ErrNotSynced)
 	}
 	return w.provider.Get(ctx, name)
-}
-
-func (w *Watcher) follow(ctx context.Context, name multicluster.ClusterName, cl crcluster.Cluster, kind schema.GroupVersionKind) {
-	logger := log.FromContext(ctx).WithValues("cluster", name, "kind", kind.String())
-	key := feedKey{kind: kind, name: name}
-	base := cl.GetCache()
-	if s, ok := w.provider.(sharer); ok {
-		if shared, ok := s.SharedCache(name); ok {
-			key, base = feedKey{kind: kind, shared: shared}, shared
-		}
-	}
-	f, err := w.acquire(ctx, key, base)
-	for wait := time.Second; err != nil; wait = min(2*wait, 30*time.Second) {
-		logger.V(1).Info("Kind can't be watched yet", "error", err.Error())
-		if !sleep(ctx, wait) {
-			return
-		}
-		f, err = w.acquire(ctx, key, base)
-	}
-	defer w.release(key, name)
-
-	if !toolscache.WaitForCacheSync(ctx.Done(), f.informer.HasSynced) {
-		return
-	}
-	// What the informer told before the workspace was engaged had no one to
-	// act on it; tell it again.
-	list := &unstructured.UnstructuredList{}
-	list.SetGroupVersionKind(kind.GroupVersion().WithKind(kind.Kind + "List"))
-	if err := cl.GetCache().List(ctx, list); err != nil {
-		logger.Error(err, "Failed to list from the cache")
-		return
-	}
-	w.mu.Lock()
-	w.synced[syncKey{name, kind}] = struct{}{}
-	w.mu.Unlock()
-	for i := range list.Items {
-		w.handle(Event{Cluster: name, New: &list.Items[i], Initial: true})
-	}
-	<-ctx.Done()
-}
-
-// acquire registers the handler with an informer unless it already is.
-func (w *Watcher) acquire(ctx context.Context, key feedKey, base cache.Cache) (*feed, error) {
-	obj := &unstructured.Unstructured{}
-	obj.SetGroupVersionKind(key.kind)
-	// Outside the lock: mapping the kind may wait for a server that hangs.
-	informer, err := base.GetInformer(ctx, obj, cache.BlockUntilSynced(false))
-	if err != nil {
-		return nil, err
-	}
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	if f, ok := w.feeds[key]; ok {
-		f.users++
-		return f, nil
-	}
-	registration, err := informer.AddEventHandler(w.handler(key))
-	if err != nil {
-		return nil, err
-	}
-	f := &feed{users: 1, informer: informer, remove: func() error { return informer.RemoveEventHandler(registration) }}
-	w.feeds[key] = f
-	return f, nil
-}
-
-func (w *Watcher) release(key feedKey, name multicluster.ClusterName) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	delete(w.synced, syncKey{name, key.kind})
-	f := w.feeds[key]
-	if f.users--; f.users == 0 {
-		delete(w.feeds, key)
-		_ = f.remove() // fails only for an informer that has stopped
-	}
-}
-
-func (w *Watcher) handler(key feedKey) toolscache.ResourceEventHandler {
-	tell := func(oldObj, newObj any, initial bool) {
-		e := Event{Cluster: key.name, Initial: initial}
-		e.Old, _ = oldObj.(*unstructured.Unstructured)
-		e.New, _ = newObj.(*unstructured.Unstructured)
-		obj := e.Object()
-		if obj == nil {
-			return
-		}
-		if key.shared != nil {
-			e.Cluster = multicluster.ClusterName(logicalcluster.From(obj))
-		}
-		w.handle(e)
-	}
-	return toolscache.ResourceEventHandlerDetailedFuncs{
-		AddFunc:    func(obj any, initial bool) { tell(nil, obj, initial) },
-		UpdateFunc: func(oldObj, newObj any) { tell(oldObj, newObj, false) },
-		DeleteFunc: func(obj any) {
-			if tombstone, ok := obj.(toolscache.DeletedFinalStateUnknown); ok {
-				obj = tombstone.Obj
-			}
-			tell(obj, nil, false)
-		},
-	}
 }
