@@ -142,7 +142,10 @@ func handOut(rendered *unstructured.Unstructured) *unstructured.Unstructured {
 func (c *Cache) fingerprint(t *Target) uint64 {
 	var h maphash.Hash
 	h.SetSeed(c.seed)
-	maphash.WriteComparable(&h, [2]bool{t.Replicas != nil, t.Division != nil}) // so that no two can look alike
+	maphash.WriteComparable(&h, [3]bool{t.Replicas != nil, t.Division != nil, !t.Kind.Empty()}) // so that no two can look alike
+	if !t.Kind.Empty() {
+		maphash.WriteComparable(&h, t.Kind)
+	}
 	if t.Replicas != nil {
 		maphash.WriteComparable(&h, *t.Replicas)
 	}

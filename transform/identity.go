@@ -12,7 +12,7 @@ import (
 type identity struct {
 	apiVersion, kind, namespace, name string
 	labels, annotations               []mark
-	marks                             [6]mark // what they are slices of
+	marks                             [7]mark // what they are slices of
 }
 
 type mark struct{ key, value string }

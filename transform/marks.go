@@ -6,6 +6,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/labels"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/types"
 )
 
@@ -24,6 +25,9 @@ const (
 	AnnotationName = domain + "/original-name"
 	// AnnotationUID is the original's UID.
 	AnnotationUID = domain + "/original-uid"
+	// AnnotationKind is the original's kind and group, as "Widget.example.org", on
+	// a copy of another kind.
+	AnnotationKind = domain + "/original-kind"
 	// AnnotationMarks is the version of the marks.
 	AnnotationMarks = domain + "/marks"
 	// AnnotationDigest is the digest of what was rendered. The sync loop
@@ -44,6 +48,8 @@ type Marks struct {
 	Installation string
 	// Origin of the copy.
 	Origin
+	// Kind of the original, where it is another than that of the copy.
+	Kind schema.GroupKind
 }
 
 // Stamp writes the marks on an object.
@@ -77,6 +83,9 @@ func (m Marks) annotations(list []mark) []mark {
 	if m.UID != "" {
 		list = append(list, mark{AnnotationUID, string(m.UID)})
 	}
+	if !m.Kind.Empty() {
+		list = append(list, mark{AnnotationKind, m.Kind.String()})
+	}
 	return list
 }
 
@@ -99,6 +108,9 @@ func ReadMarks(obj metav1.Object) (Marks, bool) {
 		Name:           annotation(AnnotationName),
 		UID:            types.UID(annotation(AnnotationUID)),
 	}}
+	if kind := annotation(AnnotationKind); kind != "" {
+		m.Kind = schema.ParseGroupKind(kind)
+	}
 	return m, m.Installation != "" && m.LogicalCluster != "" && m.Name != "" && annotation(AnnotationMarks) == marksVersion
 }
 

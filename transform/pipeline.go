@@ -19,6 +19,7 @@ type Pipeline struct {
 	pods         map[schema.GroupKind][]Path
 	returned     map[schema.GroupKind][]Path
 	transformers []Transformer
+	mappings     []KindMapping
 	namespace    map[string]string // labels of every namespace
 }
 
@@ -62,6 +63,9 @@ func NewPipeline(installation string, opts ...Option) (*Pipeline, error) {
 			return nil, fmt.Errorf("transform: label of namespaces %s=%s: %s", key, value, problems[0])
 		}
 	}
+	if err := p.checkMappings(); err != nil {
+		return nil, err
+	}
 	if err := p.checkReturned(); err != nil {
 		return nil, err
 	}
@@ -93,6 +97,6 @@ func (p *Pipeline) Namespace(o Origin) *unstructured.Unstructured {
 	ns := &unstructured.Unstructured{Object: map[string]any{"apiVersion": "v1", "kind": "Namespace", "metadata": map[string]any{}}}
 	ns.SetName(name)
 	ns.SetLabels(maps.Clone(p.namespace))
-	Marks{p.installation, Origin{LogicalCluster: o.LogicalCluster, Name: o.Namespace}}.Stamp(ns)
+	Marks{Installation: p.installation, Origin: Origin{LogicalCluster: o.LogicalCluster, Name: o.Namespace}}.Stamp(ns)
 	return ns
 }

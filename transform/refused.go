@@ -44,3 +44,7 @@ func refuse(kind schema.GroupKind) error {
 	}
 	return nil
 }
+
+// Copyable returns nil for a kind whose objects can be copied, and else an
+// ErrKindRefused that says why not.
+func Copyable(kind schema.GroupKind) error { return refuse(kind) }

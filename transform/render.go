@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 )
 
 // Render returns what goes to the target: the original without what belongs to
@@ -33,10 +34,15 @@ func (p *Pipeline) render(ctx context.Context, t *Target, original *unstructured
 		return nil, fmt.Errorf("transform: the original is malformed: %w", err)
 	}
 	p.withhold(obj, original)
-	want := p.place(obj, o)
+	as, err := p.kindFor(t, original)
+	if err != nil {
+		return nil, err
+	}
+	kind := groupKind(obj)
+	want := p.place(obj, o, as)
 	mine := *t
 	mine.Origin, mine.pods, mine.careful = o, p.pods, careful
-	mine.known = &known{podPath: podSpecPaths[groupKind(obj)]}
+	mine.known = &known{podPath: podSpecPaths[kind]}
 	// Overrides come from tenants: the platform's transformers have the last word.
 	if err := override(t.Overrides, obj); err != nil {
 		return nil, &Error{Transformer: "overrides", Err: err}
@@ -62,7 +68,7 @@ func (p *Pipeline) render(ctx context.Context, t *Target, original *unstructured
 			return nil, &Error{Transformer: step.Name(), Err: err}
 		}
 	}
-	if err := p.divide(t, obj); err != nil {
+	if err := p.divide(t, kind, obj); err != nil {
 		return nil, &Error{Transformer: "replicas", Err: err}
 	}
 	if err := want.check("replicas", obj); err != nil {
@@ -75,15 +81,22 @@ func (p *Pipeline) render(ctx context.Context, t *Target, original *unstructured
 }
 
 // place puts a bare object where its copy stands, with its marks, and returns
-// what must stay so.
-func (p *Pipeline) place(obj *unstructured.Unstructured, o Origin) *identity {
+// what must stay so. As is what it becomes; empty for what it is.
+func (p *Pipeline) place(obj *unstructured.Unstructured, o Origin, as schema.GroupVersionKind) *identity {
 	namespace, name := p.naming.Locate(obj.GroupVersionKind(), o)
 	metadata, _ := obj.Object["metadata"].(map[string]any)
 	metadata["name"] = name
 	if namespace != "" {
 		metadata["namespace"] = namespace
 	}
-	want := identityOf(obj, namespace, name, Marks{p.installation, o})
+	marks := Marks{Installation: p.installation, Origin: o}
+	if !as.Empty() {
+		if kind := groupKind(obj); kind != as.GroupKind() {
+			marks.Kind = kind
+		}
+		obj.SetGroupVersionKind(as)
+	}
+	want := identityOf(obj, namespace, name, marks)
 	stamp(metadata, "labels", want.labels)
 	stamp(metadata, "annotations", want.annotations)
 	return want

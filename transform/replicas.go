@@ -38,13 +38,14 @@ func (p *Pipeline) ReplicasPath(kind schema.GroupKind) []string {
 	return slices.Clone(p.replicas[kind])
 }
 
-// divide writes the target's share where the object has replicas. What has
+// divide writes the target's share where the object, of the given kind in its
+// workspace, has replicas. What has
 // none, or is of a kind where the field may mean something else, is left alone.
-func (p *Pipeline) divide(t *Target, obj *unstructured.Unstructured) error {
+func (p *Pipeline) divide(t *Target, kind schema.GroupKind, obj *unstructured.Unstructured) error {
 	if t.Replicas == nil {
 		return nil
 	}
-	path, ok := p.replicas[groupKind(obj)]
+	path, ok := p.replicas[kind]
 	if !ok {
 		return nil
 	}

@@ -32,6 +32,9 @@ type Target struct {
 	Properties map[string]string
 	// Origin of the object. The pipeline fills it in.
 	Origin Origin
+	// Kind is what the object is on this cluster, one of Pipeline.KindsOn. Default:
+	// the first of them.
+	Kind schema.GroupVersionKind
 	// Replicas is the object's share on this cluster; nil if it is not divided.
 	Replicas *int32
 	// Division of wholes other than replicas, such as the bounds of a

@@ -38,7 +38,11 @@ func (p *Pipeline) Changes(ctx context.Context, t *Target, original *unstructure
 		return nil, err
 	}
 	p.withhold(obj, original)
-	p.place(obj, o)
+	as, err := p.kindFor(t, original)
+	if err != nil {
+		return nil, err
+	}
+	p.place(obj, o, as)
 	mine := *t
 	mine.Origin, mine.pods = o, p.pods
 	var changes []Change
