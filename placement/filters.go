@@ -2,6 +2,9 @@ package placement
 
 import (
 	"fmt"
+	"slices"
+
+	"k8s.io/apimachinery/pkg/runtime/schema"
 
 	"github.com/tmc-sdk/tmc/cluster/facts"
 	"github.com/tmc-sdk/tmc/placement/v1alpha1"
@@ -120,7 +123,7 @@ func (ServedAPIs) Name() string { return "ServedAPIs" }
 // Filter implements Filter.
 func (ServedAPIs) Filter(r *Request, c *facts.State) *Reason {
 	if i := notServed(r, c.APIs); i >= 0 {
-		kind := r.Workloads[i].Kind
+		kind := r.Workloads[i].kindsOn()[0]
 		return &Reason{"KindNotServed", fmt.Sprintf("the cluster does not serve %s %s", kind.GroupVersion(), kind.Kind)}
 	}
 	return nil
@@ -132,11 +135,20 @@ func notServed(r *Request, apis *facts.APISet) int {
 		return -1 // not known
 	}
 	for i := range r.Workloads {
-		if !apis.Serves(r.Workloads[i].Kind) {
+		w := &r.Workloads[i]
+		if len(w.ServedAs) == 0 && !apis.Serves(w.Kind) || len(w.ServedAs) > 0 && !slices.ContainsFunc(w.ServedAs, apis.Serves) {
 			return i
 		}
 	}
 	return -1
+}
+
+// kindsOn returns what copies of the object may be on a cluster.
+func (w *Workload) kindsOn() []schema.GroupVersionKind {
+	if len(w.ServedAs) > 0 {
+		return w.ServedAs
+	}
+	return []schema.GroupVersionKind{w.Kind}
 }
 
 // FilterChunk implements BatchFilter.

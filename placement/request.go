@@ -79,6 +79,9 @@ type ExternalScores struct {
 type Workload struct {
 	// Kind of the object, which a cluster must serve.
 	Kind schema.GroupVersionKind
+	// ServedAs are what copies of the object may be on a cluster, of which it must
+	// serve one. Default: Kind.
+	ServedAs []schema.GroupVersionKind
 	// Name of the object.
 	Name string
 	// Replicas that the object asks for; nil for a kind without replicas.

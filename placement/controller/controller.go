@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/go-logr/logr"
@@ -47,7 +48,10 @@ type Controller struct {
 	born     time.Time
 	poll     time.Duration // between questions for the copies on a cluster that is left
 
-	watcher    *workspaces.Watcher
+	changing sync.Mutex // held while the set is replaced
+	set      atomic.Pointer[[]schema.GroupVersionKind]
+	watcher  *workspaces.Watcher
+
 	controller crcontroller.TypedController[Key]
 	queue      workqueue.TypedRateLimitingInterface[Key] // set before started is closed
 	started    chan struct{}
@@ -101,6 +105,7 @@ func New(mgr mcmanager.Manager, fleet Fleet, engine Engine, opts ...Option) (*Co
 	if c.metrics, err = newMetrics(o.registerer, c.index, c.ledger); err != nil {
 		return nil, err
 	}
+	c.set.Store(o.kinds())
 	c.watcher = workspaces.NewWatcher(c.provider, c.kinds(), c.observe)
 	if err := c.build(); err != nil {
 		return nil, fmt.Errorf("placement controller: build controller: %w", err)
@@ -149,15 +154,6 @@ func (c *Controller) build() (err error) {
 	}))
 }
 
-// kinds returns the kinds to watch.
-func (c *Controller) kinds() []schema.GroupVersionKind {
-	kinds := []schema.GroupVersionKind{placementKind, clusterPlacementKind}
-	if c.opts.decisions != nil {
-		kinds = append(kinds, decisionKind)
-	}
-	return append(kinds, c.opts.resources...)
-}
-
 // NeedLeaderElection says that one replica decides.
 func (*Controller) NeedLeaderElection() bool { return true }
 
@@ -171,6 +167,7 @@ func (c *Controller) Start(ctx context.Context) error {
 	if l, ok := c.opts.limiter.(LimiterStarter); ok {
 		l.Started(c.opts.now())
 	}
+	defer c.followSources()()
 	cancel := c.fleet.Subscribe(func(change cluster.Change) {
 		c.ledger.seen(change)
 		c.pulse.note(change)
@@ -203,7 +200,8 @@ func (c *Controller) Engage(ctx context.Context, name multicluster.ClusterName, 
 			c.preemptions.dropWorkspace(name)
 		}
 	})
-	go c.awaitKnown(ctx, name, r)
+	r.await = func() { c.awaitKnown(ctx, name, r) }
+	go r.await()
 	return c.watcher.Engage(ctx, name, cl)
 }
 
@@ -211,26 +209,41 @@ func (c *Controller) Engage(ctx context.Context, name multicluster.ClusterName, 
 // that can't be listed, as one that the export lacks, holds the others up for
 // a while only; what is decided without it stays as it is where it can.
 func (c *Controller) awaitKnown(ctx context.Context, name multicluster.ClusterName, r *room) {
+	for {
+		round := c.gate.roundOf(r)
+		if !c.untilKnown(ctx, name) {
+			return
+		}
+		c.restore(ctx, name)
+		if parked, opened := c.gate.unlock(r, round); opened {
+			c.enqueue(true, parked...)
+			return
+		}
+	}
+}
+
+// untilKnown blocks until all kinds are known in a workspace, or have been waited
+// for long enough; false if ctx ended.
+func (c *Controller) untilKnown(ctx context.Context, name multicluster.ClusterName) bool {
 	deadline := time.NewTimer(c.opts.knownAfter)
 	defer deadline.Stop()
 	tick := time.NewTicker(50 * time.Millisecond)
 	defer tick.Stop()
-	for late := false; !late; {
-		unknown := slices.DeleteFunc(c.kinds(), func(kind schema.GroupVersionKind) bool { return c.watcher.Synced(name, kind) })
-		if len(unknown) == 0 {
-			break
+	for {
+		kinds := c.kinds()
+		unknown := slices.DeleteFunc(kinds, func(kind schema.GroupVersionKind) bool { return c.watcher.Synced(name, kind) })
+		if len(unknown) == 0 && len(c.resources()) > 0 {
+			return true
 		}
 		select {
 		case <-ctx.Done():
-			return
+			return false
 		case <-tick.C:
 		case <-deadline.C:
-			late = true
 			c.logger.Info("Deciding without kinds that can't be listed yet; export them or leave them out of Resources", "workspace", name, "kinds", unknown)
+			return true
 		}
 	}
-	c.restore(ctx, name)
-	c.enqueue(true, c.gate.unlock(r)...)
 }
 
 // enqueue asks for Placements to be decided; bulk puts them behind what

@@ -17,6 +17,8 @@ type gate struct {
 // room is one engagement of a workspace.
 type room struct {
 	open   bool
+	round  int    // how often it was closed anew
+	await  func() // opens it when all is known
 	parked map[Key]struct{}
 }
 
@@ -42,17 +44,44 @@ func (g *gate) leave(name multicluster.ClusterName, r *room) bool {
 	return true
 }
 
-// unlock opens a room and returns the keys that waited.
-func (g *gate) unlock(r *room) []Key {
+// closeAll closes every room that is open, since there is more to know now. It
+// returns them by workspace.
+func (g *gate) closeAll() map[multicluster.ClusterName]*room {
 	g.mu.Lock()
 	defer g.mu.Unlock()
+	closed := map[multicluster.ClusterName]*room{}
+	for name, r := range g.rooms {
+		r.round++
+		if r.open {
+			r.open, r.parked = false, map[Key]struct{}{}
+			closed[name] = r
+		}
+	}
+	return closed
+}
+
+// roundOf returns how often a room was closed anew.
+func (g *gate) roundOf(r *room) int {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return r.round
+}
+
+// unlock opens a room, unless it was closed anew since the given round, and
+// returns the keys that waited.
+func (g *gate) unlock(r *room, round int) (keys []Key, opened bool) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if r.round != round {
+		return nil, false
+	}
 	r.open = true
-	keys := make([]Key, 0, len(r.parked))
+	keys = make([]Key, 0, len(r.parked))
 	for k := range r.parked {
 		keys = append(keys, k)
 	}
 	r.parked = nil
-	return keys
+	return keys, true
 }
 
 // pass says whether a key may be worked on. One that may not waits until its

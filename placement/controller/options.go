@@ -12,6 +12,7 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"sigs.k8s.io/multicluster-runtime/pkg/multicluster"
 
+	"github.com/tmc-sdk/tmc/cluster/workspaces"
 	"github.com/tmc-sdk/tmc/placement/v1alpha1"
 )
 
@@ -25,6 +26,8 @@ type DefaultsFunc func(ctx context.Context, workspace multicluster.ClusterName, 
 
 type options struct {
 	resources  []schema.GroupVersionKind
+	sources    []workspaces.Kinds
+	servedAs   func(schema.GroupVersionKind) []schema.GroupVersionKind
 	copies     Copies
 	defaults   DefaultsFunc
 	layers     []Layer
@@ -60,9 +63,26 @@ func defaultOptions() options {
 }
 
 // Resources are the kinds whose objects need a place, in the version that the
-// workspaces serve: the same as the sync loop's. At least one is needed.
+// workspaces serve: the same as the sync loop's. At least one is needed, or
+// ResourcesFrom.
 func Resources(kinds ...schema.GroupVersionKind) Option {
 	return func(o *options) { o.resources = append(o.resources, kinds...) }
+}
+
+// ResourcesFrom are kinds as those of Resources that change while the controller
+// runs, as those that an APIExport exports (workspaces.NewExportedKinds). What is
+// placed of a kind that leaves stays where it is. Kinds of Placements are left out,
+// and those that Resources lists.
+func ResourcesFrom(sources ...workspaces.Kinds) Option {
+	return func(o *options) { o.sources = append(o.sources, sources...) }
+}
+
+// ServedAs says what the objects of a kind are on clusters, where that is another
+// kind or version: a cluster fits that serves one of them. It is KindsOn of the
+// pipeline of the sync loop (transform.Pipeline). Default: what they are in
+// workspaces.
+func ServedAs(kinds func(schema.GroupVersionKind) []schema.GroupVersionKind) Option {
+	return func(o *options) { o.servedAs = kinds }
 }
 
 // WithCopies says who knows whether copies are left on a cluster that work is
@@ -135,8 +155,8 @@ func WithSettling(d time.Duration) Option {
 }
 
 func (o *options) validate() error {
-	if len(o.resources) == 0 {
-		return errors.New("placement controller: no kinds to place: pass controller.Resources, the same kinds as the sync loop's")
+	if len(o.resources) == 0 && len(o.sources) == 0 {
+		return errors.New("placement controller: no kinds to place: pass controller.Resources or controller.ResourcesFrom, the same kinds as the sync loop's")
 	}
 	seen := map[schema.GroupKind]bool{}
 	for _, kind := range o.resources {

@@ -63,7 +63,7 @@ func (c *Controller) eachCovered(ctx context.Context, workspace multicluster.Clu
 	for namespace, list := range byNamespace {
 		covers[namespace] = newCoverage(list)
 	}
-	for _, kind := range c.opts.resources {
+	for _, kind := range c.resources() {
 		objects, err := c.list(ctx, workspace, kind, "")
 		if err != nil {
 			continue

@@ -41,7 +41,7 @@ func (c *Controller) look(ctx context.Context, k Key) (*view, error) {
 	if v.placement == nil && k.Name != v1alpha1.DefaultName {
 		return v, nil
 	}
-	for _, kind := range c.opts.resources {
+	for _, kind := range c.resources() {
 		objects, err := c.list(ctx, k.Workspace, kind, k.Namespace)
 		if errors.Is(err, workspaces.ErrNotSynced) {
 			continue // the gate waited for it long enough
@@ -75,6 +75,9 @@ func (c *Controller) sort(k Key, obj *unstructured.Unstructured, covers *coverag
 		w, err := memoized(c.memo, k.Workspace, obj, workloadOf)
 		if err != nil {
 			return err
+		}
+		if c.opts.servedAs != nil {
+			w.ServedAs = c.opts.servedAs(w.Kind)
 		}
 		v.workloads = append(v.workloads, w)
 	}
