@@ -138,16 +138,16 @@ func (l *lane) applyCopy(ctx context.Context, key Key, original *unstructured.Un
 	}
 	// Something stands there that the cache does not show.
 	there := todo.rendered.NewEmptyInstance().(*unstructured.Unstructured)
-	there.SetGroupVersionKind(key.Kind)
+	there.SetGroupVersionKind(todo.rendered.GroupVersionKind())
 	if err := l.live.Get(ctx, client.ObjectKeyFromObject(todo.rendered), there); err != nil {
 		return nil, err
 	}
 	marks, ours := transform.ReadMarks(there)
 	switch {
-	case ours && marks.Installation == l.loop.installation && keyOf(key.Kind, marks.Origin) == key && marks.UID == original.GetUID():
+	case ours && marks.Installation == l.loop.installation && isOf(key, there.GroupVersionKind(), marks) && marks.UID == original.GetUID():
 		todo.copied = there // the cache lags
 		return l.change(ctx, key, original, todo)
-	case ours && marks.Installation == l.loop.installation && keyOf(key.Kind, marks.Origin) == key:
+	case ours && marks.Installation == l.loop.installation && isOf(key, there.GroupVersionKind(), marks):
 		return nil, &RefusalError{Reason: ReasonApplyFailed, Cluster: l.name, Message: "the copy of an earlier original of this name is still there; it is retired first"}
 	case !ours && !transform.HasMarks(there) && adopts(original, l.name):
 		todo.copied, todo.cause = there, CauseAdopted

@@ -64,7 +64,7 @@ func (l *lane) contest(ctx context.Context, key Key, todo intent, repairs int) *
 		return nil
 	}
 	live := &unstructured.Unstructured{}
-	live.SetGroupVersionKind(key.Kind)
+	live.SetGroupVersionKind(l.kindOf(key.Kind))
 	if err := l.live.Get(ctx, client.ObjectKeyFromObject(todo.copied), live); err != nil {
 		return nil //nolint:nilerr // the write meets the same error, and tells of it
 	}

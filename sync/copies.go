@@ -22,8 +22,11 @@ func (l *Loop) Remaining(ctx context.Context, workspace multicluster.ClusterName
 	if lane == nil {
 		return 0, fmt.Errorf("copies on cluster %s: %w", cluster, errUnknown)
 	}
+	if len(l.resources()) == 0 {
+		return 0, fmt.Errorf("copies on cluster %s: which kinds there are: %w", cluster, errUnknown)
+	}
 	n := 0
-	for _, kind := range l.opts.resources {
+	for _, kind := range l.resources() {
 		if lane.unserved(kind) {
 			continue
 		}
@@ -84,13 +87,14 @@ func (l *Loop) tellRetired(ctx context.Context, key Key, where *assignment) {
 // allCopies returns the originals of all copies of a kind on the cluster.
 func (l *lane) allCopies(ctx context.Context, kind schema.GroupVersionKind) []Key {
 	list := &unstructured.UnstructuredList{}
-	list.SetGroupVersionKind(kind.GroupVersion().WithKind(kind.Kind + "List"))
-	if !l.ready(kind) || l.cached.List(ctx, list) != nil {
+	as, ready := l.copiesKnown(kind)
+	list.SetGroupVersionKind(as.GroupVersion().WithKind(as.Kind + "List"))
+	if !ready || l.cached.List(ctx, list) != nil {
 		return nil
 	}
 	keys := make([]Key, 0, len(list.Items))
 	for i := range list.Items {
-		if marks, ok := transform.ReadMarks(&list.Items[i]); ok {
+		if marks, ok := transform.ReadMarks(&list.Items[i]); ok && ofKind(kind, as, marks) {
 			keys = append(keys, keyOf(kind, marks.Origin))
 		}
 	}
@@ -100,11 +104,12 @@ func (l *lane) allCopies(ctx context.Context, kind schema.GroupVersionKind) []Ke
 // copiesOf returns the originals in a namespace of which the cluster holds
 // copies of a kind.
 func (l *lane) copiesOf(ctx context.Context, kind schema.GroupVersionKind, ns namespaceKey) ([]Key, error) {
-	if !l.ready(kind) {
+	as, ready := l.copiesKnown(kind)
+	if !ready {
 		return nil, errUnknown
 	}
 	list := &unstructured.UnstructuredList{}
-	list.SetGroupVersionKind(kind.GroupVersion().WithKind(kind.Kind + "List"))
+	list.SetGroupVersionKind(as.GroupVersion().WithKind(as.Kind + "List"))
 	var opts []client.ListOption
 	if ns.namespace != "" {
 		at := l.loop.locate(Key{Kind: kind, Workspace: ns.workspace, Namespace: ns.namespace, Name: "any"})
@@ -116,7 +121,7 @@ func (l *lane) copiesOf(ctx context.Context, kind schema.GroupVersionKind, ns na
 	var keys []Key
 	for i := range list.Items {
 		marks, ok := transform.ReadMarks(&list.Items[i])
-		if key := keyOf(kind, marks.Origin); ok && key.namespace() == ns {
+		if key := keyOf(kind, marks.Origin); ok && ofKind(kind, as, marks) && key.namespace() == ns {
 			keys = append(keys, key)
 		}
 	}

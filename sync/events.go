@@ -39,7 +39,7 @@ func (l *Loop) handle(e workspaces.Event) {
 
 // enqueueMentioned asks for what a workload began or ceased to mention.
 func (l *Loop) enqueueMentioned(e workspaces.Event) {
-	if len(l.opts.related) == 0 {
+	if len(l.set.Load().related) == 0 {
 		return
 	}
 	var before, after []mention
@@ -57,7 +57,7 @@ func (l *Loop) enqueueMentioned(e workspaces.Event) {
 
 func (l *Loop) enqueueMentions(ws multicluster.ClusterName, namespace string, mentions []mention, bulk bool) {
 	for _, m := range mentions {
-		for _, kind := range l.opts.related {
+		for _, kind := range l.set.Load().related {
 			if kind.Kind == m.kind && kind.Group == "" {
 				l.enqueue(Key{Kind: kind, Workspace: ws, Namespace: namespace, Name: m.name}, bulk)
 			}
@@ -100,6 +100,10 @@ func (l *Loop) fleetChanged(ctx context.Context, change tmccluster.Change) {
 	case !change.Old.Reachable && change.New.Reachable:
 		// After an outage watches wait, longer each time, before they try
 		// again. A new lane lists at once, and tries at once what failed.
+		l.closeLane(change.New.Name)
+		l.openLane(ctx, change.New.Name)
+		l.wake(change.New.Name)
+	case l.versionsChanged(change.Old, change.New):
 		l.closeLane(change.New.Name)
 		l.openLane(ctx, change.New.Name)
 		l.wake(change.New.Name)

@@ -62,7 +62,8 @@ func (l *Loop) decide(ctx context.Context, lane *lane, key Key, original *unstru
 		if !where.names(lane.name) {
 			return intent{}
 		}
-		return intent{refusal: &RefusalError{Reason: ReasonClusterUnavailable, Cluster: lane.name, Message: "the cluster does not serve " + key.Kind.GroupVersion().String() + " " + key.Kind.Kind}}
+		served := l.pipeline.KindsOn(key.Kind)[0]
+		return intent{refusal: &RefusalError{Reason: ReasonClusterUnavailable, Cluster: lane.name, Message: "the cluster does not serve " + served.GroupVersion().String() + " " + served.Kind}}
 	}
 	copied, err := lane.copyOf(ctx, key)
 	if err != nil {
@@ -74,6 +75,9 @@ func (l *Loop) decide(ctx context.Context, lane *lane, key Key, original *unstru
 	case l.follows(StrategyObserveOnly, key.Kind):
 		return intent{copied: copied}
 	case where.names(lane.name):
+		if refusal := lane.otherVersion(key.Kind); refusal != nil {
+			return intent{copied: copied, refusal: refusal}
+		}
 		return l.intendCopy(ctx, lane, key, original, where, copied)
 	case copied == nil:
 		return intent{}
@@ -156,6 +160,9 @@ func (l *Loop) render(ctx context.Context, cluster string, key Key, original *un
 		return nil, &RefusalError{Reason: ReasonClusterUnavailable, Cluster: cluster, Message: "the cluster has left the fleet; a new decision follows"}
 	}
 	target := targetOf(state)
+	if lane := l.lane(cluster); lane != nil {
+		target.Kind = lane.mapped(key.Kind)
+	}
 	if n, ok := where.replicas[cluster]; ok {
 		target.Replicas = &n
 	}

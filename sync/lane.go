@@ -7,14 +7,11 @@ import (
 	"time"
 
 	"github.com/go-logr/logr"
-	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/types"
-	toolscache "k8s.io/client-go/tools/cache"
 	"k8s.io/client-go/util/workqueue"
-	"sigs.k8s.io/controller-runtime/pkg/cache"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/multicluster-runtime/pkg/multicluster"
 
@@ -45,7 +42,8 @@ type lane struct {
 	furnished map[string]bool      // namespaces that hold what the platform puts there
 
 	mu       sync.Mutex
-	kinds    map[schema.GroupVersionKind]knowledge
+	kinds    map[schema.GroupVersionKind]*followed
+	adjust   func() // follows what the loop follows; nil until the lane starts
 	outcomes map[Key]outcome
 	buried   map[Key][]Tombstone // originals that were let go though a copy might remain here
 }
@@ -85,15 +83,6 @@ type outcome struct {
 	gone types.UID
 }
 
-// knowledge is what is known of the copies of a kind on a cluster.
-type knowledge int
-
-const (
-	_        knowledge = iota // not all have been seen yet
-	absent                    // the cluster does not serve the kind
-	complete                  // all have been seen
-)
-
 // requestTimeout bounds every call to a physical cluster but watches.
 const requestTimeout = 15 * time.Second
 
@@ -105,7 +94,7 @@ func newLane(loop *Loop, conn *tmccluster.Connection, logger logr.Logger) (*lane
 	l := &lane{
 		name: conn.Name, uid: conn.UID, loop: loop, logger: logger.WithValues("physicalCluster", conn.Name), done: conn.Done(),
 		wires: *w, queue: loop.world.queue(),
-		kinds: map[schema.GroupVersionKind]knowledge{}, outcomes: map[Key]outcome{}, made: map[string]time.Time{}, furnished: map[string]bool{}, buried: map[Key][]Tombstone{},
+		kinds: map[schema.GroupVersionKind]*followed{}, outcomes: map[Key]outcome{}, made: map[string]time.Time{}, furnished: map[string]bool{}, buried: map[Key][]Tombstone{},
 	}
 	return l, nil
 }
@@ -114,9 +103,7 @@ func newLane(loop *Loop, conn *tmccluster.Connection, logger logr.Logger) (*lane
 func (l *lane) start(ctx context.Context) {
 	ctx, l.stop = context.WithCancel(ctx)
 	world := l.loop.world
-	for _, kind := range append(l.loop.kinds(), namespaceKind) {
-		world.spawn(func() { l.follow(ctx, kind) })
-	}
+	l.followKinds(ctx)
 	world.spawn(func() {
 		if err := l.cached.Start(ctx); err != nil {
 			l.logger.Error(err, "Cache stopped")
@@ -154,113 +141,23 @@ func (l *Loop) strip(obj any) (any, error) {
 	return u, nil
 }
 
-// follow watches the copies of one kind. A kind that the cluster does not serve
-// is tried again.
-func (l *lane) follow(ctx context.Context, kind schema.GroupVersionKind) {
-	obj := &unstructured.Unstructured{}
-	obj.SetGroupVersionKind(kind)
-	informer, err := l.cached.GetInformer(ctx, obj, cache.BlockUntilSynced(false))
-	for wait := time.Second; err != nil; wait = min(2*wait, time.Minute) {
-		l.logger.V(1).Info("Kind can't be watched yet", "kind", kind.String(), "error", err.Error())
-		if meta.IsNoMatchError(err) && !l.unserved(kind) {
-			l.know(kind, absent)
-			l.loop.laneReady(ctx, l, kind)
-		}
-		if !l.loop.world.sleep(ctx, wait) {
-			return
-		}
-		informer, err = l.cached.GetInformer(ctx, obj, cache.BlockUntilSynced(false))
-	}
-	handler := l.handler(kind)
-	if kind == namespaceKind {
-		handler = toolscache.ResourceEventHandlerDetailedFuncs{AddFunc: l.namespaceCame}
-	}
-	if _, err := informer.AddEventHandler(handler); err != nil {
-		l.logger.Error(err, "Failed to watch copies", "kind", kind.String())
-		return
-	}
-	if !l.loop.world.await(ctx, informer.HasSynced) {
-		return
-	}
-	l.know(kind, complete)
-	l.loop.laneReady(ctx, l, kind)
-}
-
-// handler tells the loop of the original whose copy changed.
-func (l *lane) handler(kind schema.GroupVersionKind) toolscache.ResourceEventHandler {
-	marked := func(obj any) (Key, bool) {
-		if tombstone, ok := obj.(toolscache.DeletedFinalStateUnknown); ok {
-			obj = tombstone.Obj
-		}
-		u, ok := obj.(*unstructured.Unstructured)
-		if !ok {
-			return Key{}, false
-		}
-		marks, ok := transform.ReadMarks(u)
-		return keyOf(kind, marks.Origin), ok
-	}
-	tell := func(obj any, initial bool) {
-		if key, ok := marked(obj); ok {
-			l.noticed(key)
-			l.loop.enqueue(key, initial)
-		}
-	}
-	return toolscache.ResourceEventHandlerDetailedFuncs{
-		AddFunc:    tell,
-		UpdateFunc: func(_, obj any) { tell(obj, false) },
-		DeleteFunc: func(obj any) {
-			if key, ok := marked(obj); ok {
-				l.loop.enqueue(key, false)
-				l.queueTidy(key) // whoever deleted it: it may have been the last
-			}
-		},
-	}
-}
-
-// ready says whether all copies of a kind on the cluster are known.
-func (l *lane) ready(kind schema.GroupVersionKind) bool {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.kinds[kind] == complete
-}
-
-// unserved says whether the cluster does not serve a kind, and so has no copies
-// of it.
-func (l *lane) unserved(kind schema.GroupVersionKind) bool {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.kinds[kind] == absent
-}
-
-// knowsAll says whether nothing about the copies on the cluster is unknown.
-func (l *lane) knowsAll() bool {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return len(l.kinds) == len(l.loop.kinds())+1 // namespaces, too
-}
-
-func (l *lane) know(kind schema.GroupVersionKind, k knowledge) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.kinds[kind] = k
-}
-
 // copyOf returns the copy of an original from the cache: nil where there is
 // none. It returns errUnknown until all copies of the kind are known. The copy
 // is shared and must not be changed.
 func (l *lane) copyOf(ctx context.Context, key Key) (*unstructured.Unstructured, error) {
-	if !l.ready(key.Kind) {
+	kind, ready := l.copiesKnown(key.Kind)
+	if !ready {
 		return nil, errUnknown
 	}
 	obj := &unstructured.Unstructured{}
-	obj.SetGroupVersionKind(key.Kind)
+	obj.SetGroupVersionKind(kind)
 	if err := l.cached.Get(ctx, l.loop.locate(key), obj); err != nil {
 		if client.IgnoreNotFound(err) == nil {
 			return nil, nil
 		}
 		return nil, err
 	}
-	if marks, ok := transform.ReadMarks(obj); !ok || keyOf(key.Kind, marks.Origin) != key {
+	if marks, ok := transform.ReadMarks(obj); !ok || !isOf(key, kind, marks) {
 		return nil, nil
 	}
 	return obj, nil
@@ -362,6 +259,21 @@ func (l *lane) run(ctx context.Context, e errand) {
 	if !e.tidy {
 		l.lapse(e.key)
 	}
+}
+
+// isOf says whether an object of a kind of the cluster, with these marks, is the
+// copy of an original.
+func isOf(key Key, kind schema.GroupVersionKind, marks transform.Marks) bool {
+	return ofKind(key.Kind, kind, marks) && keyOf(key.Kind, marks.Origin) == key
+}
+
+// ofKind says whether an object of a kind of the cluster, with these marks, is
+// the copy of an original of a kind: where the two differ, a mark says so.
+func ofKind(original, copied schema.GroupVersionKind, marks transform.Marks) bool {
+	if original.Kind == copied.Kind && original.Group == copied.Group {
+		return marks.Kind.Empty()
+	}
+	return marks.Kind == original.GroupKind()
 }
 
 func keyOf(kind schema.GroupVersionKind, o transform.Origin) Key {

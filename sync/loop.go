@@ -66,6 +66,9 @@ type Loop struct {
 	queue      workqueue.TypedRateLimitingInterface[Key] // set before started is closed
 	logger     logr.Logger
 
+	set      atomic.Pointer[kindSet]
+	changing sync.Mutex // held while the set is replaced
+
 	mu      sync.Mutex
 	lanes   map[string]*lane
 	records map[Key]*record
@@ -95,11 +98,7 @@ func New(mgr mcmanager.Manager, fleet Fleet, pipeline *transform.Pipeline, opts 
 	if err != nil {
 		return nil, err
 	}
-	watched := l.kinds()
-	if l.opts.decider == nil {
-		watched = append(watched, placementKind, clusterPlacementKind)
-	}
-	l.watcher = workspaces.NewWatcher(l.provider, watched, l.handle)
+	l.watcher = workspaces.NewWatcher(l.provider, l.watched(), l.handle)
 	l.controller, err = controller.NewTypedUnmanaged("tmc-sync", controller.TypedOptions[Key]{
 		Reconciler:              l,
 		MaxConcurrentReconciles: l.opts.workers,
@@ -151,10 +150,14 @@ func newLoop(provider multicluster.Provider, fleet Fleet, pipeline *transform.Pi
 	}
 	l.tracing = newTracing(o.tracing, func() time.Time { return l.world.now() })
 	l.suspended.Store(o.observeOnly)
+	set, err := o.kindSet(pipeline, nil)
+	if err != nil {
+		return nil, err
+	}
+	l.set.Store(set)
 	if l.rules == nil {
 		l.rules = transform.NewStatusRules()
 	}
-	var err error
 	if l.metrics, err = newMetrics(o.registerer); err != nil {
 		return nil, err
 	}
@@ -166,21 +169,13 @@ var (
 	clusterPlacementKind = v1alpha1.GroupVersion.WithKind("ClusterPlacement")
 )
 
-// kinds returns all kinds of which there are copies.
-func (l *Loop) kinds() []schema.GroupVersionKind {
-	return slices.Concat(l.opts.resources, l.opts.related)
-}
-
-func (l *Loop) isRelated(kind schema.GroupVersionKind) bool {
-	return slices.Contains(l.opts.related, kind)
-}
-
 // Start runs the loop until ctx ends. The manager calls it.
 func (l *Loop) Start(ctx context.Context) error {
 	ctx = log.IntoContext(ctx, l.logger)
 	if !l.fleet.WaitForSync(ctx) {
 		return nil
 	}
+	defer l.followSources()()
 	cancel := l.fleet.Subscribe(func(change tmccluster.Change) { l.fleetChanged(ctx, change) })
 	defer cancel()
 	if l.opts.register != nil {

@@ -106,8 +106,8 @@ func (l *lane) tidyAll(ctx context.Context) {
 // tidy deletes a namespace that is ours and empty. It returns whether to look
 // again: what copies left behind may still be going.
 func (l *lane) tidy(ctx context.Context, ns namespaceKey) (again bool) {
-	if l.loop.suspension(l.name, nil) != "" {
-		return false
+	if l.loop.suspension(l.name, nil) != "" || l.loop.lacksKinds() {
+		return false // what ends that looks again
 	}
 	ctx, cancel := context.WithTimeout(ctx, 4*requestTimeout)
 	defer cancel()
@@ -172,6 +172,7 @@ func (l *lane) namespaceNeeded(ctx context.Context, reader client.Reader, name s
 		if !l.ready(kind) {
 			continue // not served, so there are none
 		}
+		kind = l.kindOf(kind)
 		if namespaced, err := apiutil.IsGVKNamespaced(kind, l.live.RESTMapper()); err != nil || !namespaced {
 			if err != nil {
 				return false, err

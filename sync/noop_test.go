@@ -111,7 +111,7 @@ func stillLoop(tb testing.TB, n int) (*Loop, Key) {
 		}
 		l.lanes[s.Name] = &lane{
 			name: s.Name, loop: l, wires: wires{cached: stillCopies{obj: copied}}, outcomes: map[Key]outcome{},
-			kinds: map[schema.GroupVersionKind]knowledge{kind: complete}, made: map[string]time.Time{},
+			kinds: map[schema.GroupVersionKind]*followed{kind: {knowledge: complete}}, made: map[string]time.Time{},
 			queue: newErrandQueue(workqueue.NewTypedItemExponentialFailureRateLimiter[errand](time.Second, time.Second)),
 		}
 		tb.Cleanup(l.lanes[s.Name].queue.ShutDown)

@@ -12,6 +12,7 @@ import (
 
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
+	"github.com/tmc-sdk/tmc/cluster/workspaces"
 	"github.com/tmc-sdk/tmc/transform"
 )
 
@@ -21,6 +22,8 @@ type Option func(*options)
 type options struct {
 	resources    []schema.GroupVersionKind
 	related      []schema.GroupVersionKind
+	sources      []workspaces.Kinds
+	relatedFrom  []workspaces.Kinds
 	rules        *transform.StatusRules
 	conditions   []schema.GroupKind
 	workers      int
@@ -56,7 +59,7 @@ func defaults() options {
 }
 
 // Resources are the kinds to sync, in the version that the workspaces serve.
-// Placements cover their objects. At least one is needed.
+// Placements cover their objects. At least one is needed, or ResourcesFrom.
 func Resources(kinds ...schema.GroupVersionKind) Option {
 	return func(o *options) { o.resources = append(o.resources, kinds...) }
 }
@@ -110,8 +113,8 @@ func WithMetrics(r prometheus.Registerer) Option {
 }
 
 func (o *options) validate() error {
-	if len(o.resources) == 0 {
-		return fmt.Errorf("syncer: no kinds to sync: pass syncer.Resources")
+	if len(o.resources) == 0 && len(o.sources) == 0 {
+		return fmt.Errorf("syncer: no kinds to sync: pass syncer.Resources or syncer.ResourcesFrom")
 	}
 	seen := map[schema.GroupKind]bool{}
 	for _, kind := range slices.Concat(o.resources, o.related) {

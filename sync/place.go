@@ -175,7 +175,10 @@ func (l *Loop) placeRelated(ctx context.Context, key Key) (*assignment, error) {
 // usersOf returns the originals that mention a related one, from the cache.
 func (l *Loop) usersOf(ctx context.Context, key Key) ([]unstructured.Unstructured, error) {
 	var users []unstructured.Unstructured
-	for _, kind := range l.opts.resources {
+	if l.lacksUsers() {
+		return nil, errUnknown // who mentions it may be of a kind that is not followed now
+	}
+	for _, kind := range l.resources() {
 		if !l.mayMention(kind) {
 			continue
 		}

@@ -115,7 +115,7 @@ func (l *Loop) noUserNamed(ctx context.Context, ws client.Client, lane *lane, ke
 	if err != nil {
 		return false, err
 	}
-	for _, kind := range l.opts.resources {
+	for _, kind := range l.resources() {
 		users, err := l.liveUsers(ctx, ws, kind, key)
 		if err != nil {
 			return false, err
@@ -130,7 +130,7 @@ func (l *Loop) noUserNamed(ctx context.Context, ws client.Client, lane *lane, ke
 			}
 		}
 	}
-	return true, nil
+	return lane.unmentioned(ctx, key)
 }
 
 func (l *Loop) liveUsers(ctx context.Context, ws client.Client, kind schema.GroupVersionKind, key Key) ([]unstructured.Unstructured, error) {

@@ -40,6 +40,9 @@ const (
 	// ReasonClusterUnavailable: the cluster does not answer, or does not serve
 	// the kind.
 	ReasonClusterUnavailable = "ClusterUnavailable"
+	// ReasonVersionNotServed: the cluster serves the kind, but in no version that
+	// the copy may be written in.
+	ReasonVersionNotServed = "VersionNotServed"
 	// ReasonApplyFailed: the copy could not be applied for another cause; it
 	// is tried again.
 	ReasonApplyFailed = "ApplyFailed"

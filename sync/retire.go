@@ -68,7 +68,8 @@ func (l *lane) retireFailed(key Key, err error) bool {
 // none, or what stands there is not ours.
 func (l *lane) liveCopy(ctx context.Context, key Key) (*unstructured.Unstructured, error) {
 	obj := &unstructured.Unstructured{}
-	obj.SetGroupVersionKind(key.Kind)
+	kind := l.kindOf(key.Kind)
+	obj.SetGroupVersionKind(kind)
 	if err := l.live.Get(ctx, l.loop.locate(key), obj); err != nil {
 		if isGone(err) {
 			return nil, nil
@@ -76,7 +77,7 @@ func (l *lane) liveCopy(ctx context.Context, key Key) (*unstructured.Unstructure
 		return nil, err
 	}
 	marks, ok := transform.ReadMarks(obj)
-	if !ok || marks.Installation != l.loop.installation || keyOf(key.Kind, marks.Origin) != key {
+	if !ok || marks.Installation != l.loop.installation || !isOf(key, kind, marks) {
 		return nil, nil
 	}
 	return obj, nil

@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"os"
 	"runtime"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -145,6 +146,9 @@ type world struct {
 	coordinated []mcmanager.Option
 	// provider of the loop that was started last.
 	provider multicluster.Provider
+	// following, if set, has the next loops sync what the export exports, and
+	// what it claims of ConfigMaps and Secrets.
+	following bool
 	// idle is what the queue's gauges said before the loop was started.
 	idle map[string]float64
 }
@@ -295,9 +299,17 @@ func (w *world) start(opts ...syncer.Option) *loop {
 	} else {
 		opts = append([]syncer.Option{syncer.WithTracing(sdktrace.NewTracerProvider(sdktrace.WithSyncer(scanner{})))}, opts...)
 	}
-	opts = append([]syncer.Option{
-		syncer.Resources(deploymentKind, fieldKind), syncer.Related(configMapKind, secretKind), syncer.ReportEvery(50 * time.Millisecond),
-	}, opts...)
+	kinds := []syncer.Option{syncer.Resources(deploymentKind, fieldKind), syncer.Related(configMapKind, secretKind)}
+	if w.following {
+		exported, err := workspaces.NewExportedKinds(cfg, w.export, workspaces.ExportedOptions{})
+		require.NoError(w.t, err)
+		require.NoError(w.t, mgr.GetLocalManager().Add(exported))
+		kinds = []syncer.Option{
+			syncer.ResourcesFrom(exported),
+			syncer.RelatedFrom(exported.Claimed(map[schema.GroupVersionKind]string{configMapKind: "configmaps", secretKind: "secrets"})),
+		}
+	}
+	opts = slices.Concat(kinds, []syncer.Option{syncer.ReportEvery(50 * time.Millisecond)}, opts)
 	l, err := syncer.New(mgr, w.fleet, pipeline, opts...)
 	require.NoError(w.t, err)
 	w.idle = queueGauges(w.t)
