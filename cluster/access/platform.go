@@ -42,6 +42,13 @@ func LeaseRules(lease string) []rbacv1.PolicyRule {
 	}
 }
 
+// ShardingRules are what replicas need that share the workspaces, beside LeaseRules,
+// in the namespace of their leases: there is one for each workspace, whose name
+// nobody knows before.
+func ShardingRules() []rbacv1.PolicyRule {
+	return []rbacv1.PolicyRule{{APIGroups: []string{"coordination.k8s.io"}, Resources: []string{"leases"}, Verbs: []string{"get", "list", "create", "update", "delete"}}}
+}
+
 // Role returns a role for one namespace that has the given rules.
 func Role(namespace, name string, rules []rbacv1.PolicyRule) *rbacv1.Role {
 	r := &rbacv1.Role{Rules: rules}

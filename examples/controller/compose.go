@@ -36,6 +36,7 @@ type controller struct {
 	platform *rest.Config
 
 	mgr      mcmanager.Manager
+	once     manager.Manager // of what one replica does for all workspaces
 	fleet    *tmccluster.Fleet
 	tenants  *workspaces.Provider
 	loop     *syncer.Loop
@@ -56,12 +57,8 @@ func compose(c *config.Configuration, f *flags, level *uberzap.AtomicLevel, regi
 	if x.tenants, err = workspaces.NewProvider(x.platform, c.Export.Name, workspaces.Options{}); err != nil {
 		return nil, err
 	}
-	options, err := x.managerOptions()
-	if err != nil {
+	if err := x.addManager(); err != nil {
 		return nil, err
-	}
-	if x.mgr, err = mcmanager.New(x.platform, x.tenants, options); err != nil {
-		return nil, fmt.Errorf("build manager: %w", err)
 	}
 	fleetOptions, err := x.fleetOptions()
 	if err != nil {
@@ -235,7 +232,10 @@ func (x *controller) addPlacer() error {
 // addPlatform adds what serves the platform team: the fleet, the status of its
 // PhysicalClusters, and the export with the APIs that the clusters serve.
 func (x *controller) addPlatform() error {
-	runnables := []manager.Runnable{x.fleet}
+	if err := x.mgr.GetLocalManager().Add(x.fleet); err != nil {
+		return err
+	}
+	var runnables []manager.Runnable
 	if *x.Fleet.Objects {
 		status, err := tmccluster.NewStatusWriter(x.fleet, x.platform)
 		if err != nil {
@@ -258,7 +258,7 @@ func (x *controller) addPlatform() error {
 		runnables = append(runnables, publisher)
 	}
 	for _, r := range runnables {
-		if err := x.mgr.GetLocalManager().Add(r); err != nil {
+		if err := x.once.Add(r); err != nil {
 			return err
 		}
 	}

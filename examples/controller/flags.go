@@ -20,6 +20,7 @@ type flags struct {
 	health     string
 	address    string
 	level      string
+	replica    string
 	print      bool
 }
 
@@ -32,6 +33,7 @@ func parse(args []string) (*flags, error) {
 	set.StringVar(&f.health, "health-address", "", "overrides serving.health")
 	set.StringVar(&f.address, "address", "", "overrides serving.address")
 	set.StringVar(&f.level, "log-level", "", "overrides logging.level")
+	set.StringVar(&f.replica, "replica", "", "name of this replica among those that share the workspaces; default: the host's name")
 	set.BoolVar(&f.print, "print-config", false, "print the effective configuration and end")
 	if err := set.Parse(args); err != nil {
 		return nil, err

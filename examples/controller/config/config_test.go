@@ -64,6 +64,8 @@ func TestMistakesNameTheFieldAndTheRemedy(t *testing.T) {
 		"open and unasked":    {"metrics say what tenants run", "serving: {authorization: None}\n", "serving.address: Invalid value: \":8443\": without authorization it must be on the loopback"},
 		"address":             {"", "serving: {health: \"8081\"}\n", "serving.health: Invalid value: \"8081\": give it as host:port"},
 		"lease":               {"two could lead", "leaderElection: {leaseDuration: 5s}\n", "leaderElection.leaseDuration: Invalid value: \"5s\": must be longer than renewDeadline"},
+		"shard lease":         {"one late renewal is no death", "sharding: {leaseDuration: 5s}\n", "sharding.leaseDuration: Invalid value: \"5s\": must be at least twice renewEvery"},
+		"nobody leads":        {"two would write one status", "sharding: {}\nleaderElection: {enabled: false}\n", "leaderElection.enabled: Invalid value: false: must be true with sharding"},
 		"level":               {"", "logging: {level: loud}\n", `logging.level: Unsupported value: "loud": supported values: "error", "info", "debug"`},
 		"no clusters":         {"", "fleet: {objects: false}\n", "fleet.folder: Required value"},
 		"probe":               {"", "fleet: {probe: {interval: 1s}}\n", "fleet.probe.timeout: Invalid value: \"5s\": must not be longer than the interval"},

@@ -81,6 +81,9 @@ func (c *Configuration) Default() {
 		e := &c.Placement.External[i]
 		e.Every, e.MaxAge = or(e.Every, seconds(30)), or(e.MaxAge, seconds(300))
 	}
+	if c.Sharding != nil {
+		c.Sharding.defaults()
+	}
 	if c.Audit != nil {
 		c.Audit.defaults()
 	}

@@ -24,6 +24,8 @@ type Configuration struct {
 	Platform Platform `json:"platform"`
 	// LeaderElection has one replica act.
 	LeaderElection LeaderElection `json:"leaderElection"`
+	// Sharding has all replicas act. Left out: one does.
+	Sharding *Sharding `json:"sharding,omitempty"`
 	// Serving says what is served, where and to whom.
 	Serving Serving `json:"serving"`
 	// Logging says what is logged. The level can be changed at run time.

@@ -27,6 +27,7 @@ func (c *Configuration) Validate(known Known) error {
 	}
 	all = append(all, c.Serving.validate(field.NewPath("serving"))...)
 	all = append(all, c.LeaderElection.validate(field.NewPath("leaderElection"))...)
+	all = append(all, c.Sharding.validate(field.NewPath("sharding"), &c.LeaderElection)...)
 	all = append(all, oneOf(field.NewPath("logging", "level"), c.Logging.Level, "error", "info", "debug")...)
 	all = append(all, oneOf(field.NewPath("logging", "format"), c.Logging.Format, "json", "text")...)
 	all = append(all, c.validateKinds()...)
