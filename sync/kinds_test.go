@@ -193,7 +193,8 @@ func TestVersionsDifferAndKindsAreRenamed(t *testing.T) {
 	w.install("east", dbCluster.GroupKind(), "clusters", "v2")
 	renamed := transform.KindMapping{From: databaseKind.GroupKind(), To: dbCluster.GroupKind(), Versions: []string{"v2"}}
 	w.rendering = []transform.Option{transform.WithKindMappings(renamed)}
-	w.start()
+	conditions := syncer.WithConditions(gadgetBeta.GroupKind(), databaseKind.GroupKind())
+	w.start(conditions)
 
 	gadget, database := object(gadgetBeta, "default", "gizmo"), object(databaseKind, "default", "orders")
 	gadget.Object["spec"], database.Object["spec"] = map[string]any{"size": int64(1)}, map[string]any{"size": int64(1)}
@@ -230,7 +231,7 @@ func TestVersionsDifferAndKindsAreRenamed(t *testing.T) {
 	// A mapping is declared: the copy that could not be made is.
 	w.stopLoop()
 	w.rendering = []transform.Option{transform.WithKindMappings(renamed, transform.KindMapping{From: gadgetBeta.GroupKind(), Versions: []string{"v1", "v1beta1"}})}
-	w.start()
+	w.start(conditions)
 	w.waitCopyAs("east", gadgetBeta.GroupKind().WithVersion("v1"), gadget, field("spec.size", 1))
 	w.waitOriginal(0, gadget, condition("Synced", "True", "Synced"))
 

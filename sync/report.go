@@ -107,6 +107,9 @@ func (l *Loop) report(ctx context.Context, key Key, original *unstructured.Unstr
 	if l.record(key, original.GetUID()).settled == fingerprint {
 		return reconcile.Result{}, nil
 	}
+	if !l.hasConditions(key.Kind.GroupKind()) {
+		l.tellRefusals(ctx, key, original, seen) // nothing of it may show in the status
+	}
 	current := at(original.Object, "status")
 	healthy := healthyCondition(seen, l.rules)
 	status, err := l.statusOf(key, original, current, seen, healthy)
