@@ -104,6 +104,7 @@ func BenchmarkReference(b *testing.B) {
 }
 
 func benchmark(b *testing.B, fleet *facts.Snapshot, r *placement.Request) {
+	b.Helper()
 	engine, err := placement.NewEngine()
 	require.NoError(b, err)
 	d, err := engine.Place(b.Context(), r, fleet) // warm: the columns are computed once per snapshot

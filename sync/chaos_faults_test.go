@@ -17,13 +17,21 @@ import (
 // dice are the nth of those that follow from a seed.
 func dice(seed, n uint64) *rand.Rand { return rand.New(rand.NewPCG(seed, n)) }
 
-// A server of TestChaos, kcp or a physical cluster.
+// A chaosServer is a server of TestChaos, kcp or a physical cluster.
 type chaosServer interface {
+	restarter
+	freezer
 	Proxy() *tmcenvtest.Proxy
+}
+
+type restarter interface {
 	Stop(ctx context.Context) error
 	Kill()
 	Restart(ctx context.Context) error
 	RestartEmpty(ctx context.Context) error
+}
+
+type freezer interface {
 	Freeze() error
 	Thaw() error
 }

@@ -147,7 +147,7 @@ func (w *world) install(cluster string, kind schema.GroupKind, plural string, ve
 	u.SetGroupVersionKind(apiextensionsv1.SchemeGroupVersion.WithKind("CustomResourceDefinition"))
 	require.NoError(w.t, w.cluster(cluster).Create(w.t.Context(), u))
 	w.t.Cleanup(func() {
-		_ = w.cluster(cluster).Delete(context.Background(), u) //nolint:usetesting // the test's context has ended
+		_ = w.cluster(cluster).Delete(context.Background(), u)
 	})
 	probe := &unstructured.UnstructuredList{}
 	probe.SetGroupVersionKind(kind.WithVersion(versions[0]).GroupVersion().WithKind(kind.Kind + "List"))

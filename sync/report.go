@@ -57,10 +57,8 @@ func (l *Loop) observe(ctx context.Context, key Key, original *unstructured.Unst
 		}
 		if lane := l.lane(name); lane != nil {
 			copied, err := lane.copyOf(ctx, key)
-			if err == nil && copied != nil {
-				if marks, _ := transform.ReadMarks(copied); marks.UID == original.GetUID() {
-					seen.Copy = copied
-				}
+			if err == nil && isCopyOf(copied, original) {
+				seen.Copy = copied
 			}
 			todo, ok := todos[name]
 			if !ok {
@@ -91,6 +89,16 @@ func (l *Loop) observe(ctx context.Context, key Key, original *unstructured.Unst
 	s.tellRollout(where.staged)
 	s.ended = l.tracing.time()
 	return s
+}
+
+// isCopyOf says whether a copy, which may be nil, is of this very original and not
+// of an earlier one of its name.
+func isCopyOf(copied, original *unstructured.Unstructured) bool {
+	if copied == nil {
+		return false
+	}
+	marks, _ := transform.ReadMarks(copied)
+	return marks.UID == original.GetUID()
 }
 
 // report is the last of the five steps: one aggregated status, with the

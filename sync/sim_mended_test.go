@@ -69,7 +69,7 @@ func (s *scene) copyOf(cluster string, original *unstructured.Unstructured) *uns
 // deploy makes a Deployment that runs on a cluster.
 func (s *scene) deploy(cluster string) *unstructured.Unstructured {
 	s.t.Helper()
-	d, err := s.do(s.tenant, "tenant", &apisim.Request{Verb: apisim.Create, Object: s.simWorld.deployment(s.tenant, "default", "web")})
+	d, err := s.do(s.tenant, "tenant", &apisim.Request{Verb: apisim.Create, Object: s.deployment(s.tenant, "default", "web")})
 	require.NoError(s.t, err)
 	s.place([]string{cluster})
 	s.pass(time.Minute)

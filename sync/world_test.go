@@ -282,8 +282,12 @@ func (w *world) start(opts ...syncer.Option) *loop {
 	provider, err := workspaces.NewProvider(cfg, w.export, workspaces.Options{Retry: 200 * time.Millisecond})
 	require.NoError(w.t, err)
 	logger := scanned()
-	if os.Getenv("TMC_TEST_LOG") != "" {
+	_, measured := w.t.(*testing.B)
+	switch {
+	case os.Getenv("TMC_TEST_LOG") != "":
 		logger = testr.NewWithInterface(w.t, testr.Options{Verbosity: 1})
+	case measured:
+		logger = logr.Discard()
 	}
 	options := manager.Options{Metrics: metricsserver.Options{BindAddress: "0"}, Logger: logger}
 	if w.managed != nil {
@@ -294,9 +298,7 @@ func (w *world) start(opts ...syncer.Option) *loop {
 	w.provider = provider
 	pipeline, err := transform.NewPipeline(w.id, w.rendering...)
 	require.NoError(w.t, err)
-	if _, measured := w.t.(*testing.B); measured {
-		logger = logr.Discard()
-	} else {
+	if !measured {
 		opts = append([]syncer.Option{syncer.WithTracing(sdktrace.NewTracerProvider(sdktrace.WithSyncer(scanner{})))}, opts...)
 	}
 	kinds := []syncer.Option{syncer.Resources(deploymentKind, fieldKind), syncer.Related(configMapKind, secretKind)}

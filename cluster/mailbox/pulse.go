@@ -10,11 +10,11 @@ import (
 type Verdict int
 
 const (
-	// Unknown: nothing can be concluded yet.
+	// Unknown says that nothing can be concluded yet.
 	Unknown Verdict = iota
-	// Alive: a renewal was seen within the lease's duration.
+	// Alive says that a renewal was seen within the lease's duration.
 	Alive
-	// Silent: there is no lease, or none was seen to be renewed for longer.
+	// Silent says that there is no lease, or none was seen to be renewed for longer.
 	Silent
 )
 

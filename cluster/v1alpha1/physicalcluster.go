@@ -139,9 +139,9 @@ type Connection struct {
 type ConnectionMode string
 
 const (
-	// ConnectionPush: the controller reaches the cluster.
+	// ConnectionPush has the controller reach the cluster.
 	ConnectionPush ConnectionMode = "Push"
-	// ConnectionPull: an agent in the cluster reaches the cluster's mailbox.
+	// ConnectionPull has an agent in the cluster reach the cluster's mailbox.
 	ConnectionPull ConnectionMode = "Pull"
 )
 

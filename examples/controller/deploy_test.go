@@ -24,6 +24,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	tmcenvtest "github.com/tmc-sdk/tmc/envtest"
+	"github.com/tmc-sdk/tmc/examples/controller/config"
 )
 
 // long is how long anything may take on a slow machine.
@@ -94,6 +95,18 @@ func kubeconfigOf(cfg *rest.Config) ([]byte, error) {
 	return clientcmd.Write(*c)
 }
 
+// readable makes sure that settings which the page shows are read by the controller,
+// added to those of the manifests.
+func readable(t *testing.T, settings string) {
+	t.Helper()
+	manifest, err := os.ReadFile(filepath.Join("deploy", "controller.yaml"))
+	require.NoError(t, err)
+	path := filepath.Join(t.TempDir(), "controller.yaml")
+	require.NoError(t, os.WriteFile(path, append(manifest, settings...), 0o600))
+	_, err = config.Load(path, config.Known{}, nil)
+	require.NoError(t, err)
+}
+
 // TestDeploymentGuide does what docs/deploy.md says, block by block, on real
 // servers, and looks at what the page promises of the result.
 func TestDeploymentGuide(t *testing.T) {
@@ -124,6 +137,8 @@ func TestDeploymentGuide(t *testing.T) {
 				s.lookAround(t, deployment)
 			}
 			printed = sh.run(b)
+		case "yaml": // settings beside those of the manifests
+			readable(t, b.text)
 		default:
 			require.Fail(t, "a block that nobody runs", b.language)
 		}
