@@ -13,6 +13,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
+	"sigs.k8s.io/multicluster-runtime/pkg/multicluster"
 
 	tmccluster "github.com/tmc-sdk/tmc/cluster"
 )
@@ -74,6 +75,22 @@ func (l *Loop) forget(key Key) {
 	defer l.mu.Unlock()
 	delete(l.records, key)
 	delete(l.stalled, key)
+	l.metrics.stalled.Set(float64(len(l.stalled)))
+}
+
+// forgetSettled forgets the originals of a workspace that comes into sight, but
+// those with a write under way or a deletion that waits: what was deleted while
+// the workspace was out of sight has no event that would have it forgotten. Of
+// what is still there all is found out anew.
+func (l *Loop) forgetSettled(ws multicluster.ClusterName) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for key, r := range l.records {
+		if key.Workspace == ws && r.releasing == "" && len(r.waiting) == 0 {
+			delete(l.records, key)
+			delete(l.stalled, key)
+		}
+	}
 	l.metrics.stalled.Set(float64(len(l.stalled)))
 }
 

@@ -187,6 +187,7 @@ func (l *Loop) Start(ctx context.Context) error {
 // Engage begins to sync a workspace. The manager calls it.
 func (l *Loop) Engage(ctx context.Context, name multicluster.ClusterName, cl crcluster.Cluster) error {
 	l.decisions.drop(name) // what was known before the workspace was last out of sight
+	l.forgetSettled(name)
 	l.noteEngaged(ctx, name)
 	return l.watcher.Engage(ctx, name, cl)
 }
