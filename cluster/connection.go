@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"strings"
 	"time"
 
 	"k8s.io/apimachinery/pkg/types"
@@ -105,9 +106,12 @@ func (l *link) hangUp() {
 	l.client.CloseIdleConnections()
 }
 
-// get fetches a path below the API server's address.
+// get fetches a path below the API server's address. It may end in a query.
 func (l *link) get(ctx context.Context, path string) (*http.Response, error) {
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, l.base.JoinPath(path).String(), nil)
+	path, query, _ := strings.Cut(path, "?")
+	target := l.base.JoinPath(path)
+	target.RawQuery = query
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, target.String(), nil)
 	if err != nil {
 		return nil, fmt.Errorf("build request: %w", err)
 	}

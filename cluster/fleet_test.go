@@ -225,6 +225,41 @@ func TestFleetNoticesRebuiltCluster(t *testing.T) {
 	})
 }
 
+func TestFleetNoticesAClusterOfAnEarlierTime(t *testing.T) {
+	seen := func(revision uint64) probeResult { return probeResult{uid: "u", revision: revision} }
+	cases := map[string]struct {
+		reason string
+		then   []probeResult
+		anew   bool
+	}{
+		"restored":       {"what was read is of a time that is no more", []probeResult{seen(60)}, true},
+		"restored twice": {"the second restore is noticed by what the first left", []probeResult{seen(60), seen(70), seen(50)}, true},
+		"goes on":        {"storage counts upwards", []probeResult{seen(100), seen(140)}, false},
+		"not allowed":    {"a revision that may not be read says nothing", []probeResult{seen(0), seen(100)}, false},
+		"away meanwhile": {"an outage that is too short to count may hide a restore", []probeResult{{err: errors.New("away")}, seen(99)}, true},
+	}
+	for name, tc := range cases {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				w := &world{answers: map[string]probeResult{"a": seen(100)}}
+				f := start(t, w, WithSource(Static(at("a"))))
+				require.True(t, f.WaitForSync(t.Context()))
+				before, err := f.Connection("a")
+				require.NoError(t, err)
+				for _, answer := range tc.then {
+					w.change(func() { w.answers["a"] = answer })
+					time.Sleep(25 * time.Second)
+				}
+				require.Equal(t, tc.anew, isClosed(before.Done()), tc.reason)
+				after, err := f.Connection("a")
+				require.NoError(t, err)
+				require.Equal(t, before.UID, after.UID, "it is the same cluster")
+				require.True(t, lookup(t, f, "a").Ready, "its work stays where it is")
+			})
+		})
+	}
+}
+
 func TestFleetRefusesSecondRegistration(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := &world{answers: map[string]probeResult{"a": up("same"), "b": up("same")}}

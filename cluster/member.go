@@ -51,7 +51,9 @@ type member struct {
 
 // findings are what was read from a cluster. They go when its identity changes.
 type findings struct {
-	uid         types.UID
+	uid types.UID
+	// revision of the cluster's storage, as of the last probe that knew it.
+	revision    uint64
 	identityErr error
 	denied      error
 	version     string

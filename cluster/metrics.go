@@ -12,6 +12,7 @@ type metrics struct {
 	probeFailures     *prometheus.CounterVec
 	certificateExpiry *prometheus.GaugeVec
 	identityChanges   *prometheus.CounterVec
+	restores          *prometheus.CounterVec
 	readErrors        *prometheus.CounterVec
 	sourceErrors      *prometheus.CounterVec
 	publications      prometheus.Counter
@@ -28,6 +29,7 @@ func newMetrics() *metrics {
 		}),
 		probeFailures:   counter("tmc_cluster_probe_failures_total", "Probes of a physical cluster that failed.", "cluster"),
 		identityChanges: counter("tmc_cluster_identity_changes_total", "Times that another cluster answered under the name of a physical cluster.", "cluster"),
+		restores:        counter("tmc_cluster_restores_total", "Times that a physical cluster was found to have gone back in time, as after a restore of its etcd.", "cluster"),
 		readErrors:      counter("tmc_cluster_read_errors_total", "Failures to read the capacity or the APIs of a physical cluster.", "cluster", "what"),
 		sourceErrors:    counter("tmc_cluster_source_failures_total", "Times that a source of clusters ended and was run again.", "source"),
 		certificateExpiry: prometheus.NewGaugeVec(prometheus.GaugeOpts{
@@ -41,7 +43,7 @@ func newMetrics() *metrics {
 
 func (m *metrics) register(r prometheus.Registerer, f *Fleet) error {
 	for _, c := range []prometheus.Collector{
-		m.probeSeconds, m.probeFailures, m.certificateExpiry, m.identityChanges,
+		m.probeSeconds, m.probeFailures, m.certificateExpiry, m.identityChanges, m.restores,
 		m.readErrors, m.sourceErrors, m.publications,
 		fleetCollector{f},
 	} {
@@ -70,6 +72,7 @@ func (m *metrics) forget(name string) {
 	m.probeFailures.DeletePartialMatch(by)
 	m.certificateExpiry.DeletePartialMatch(by)
 	m.identityChanges.DeletePartialMatch(by)
+	m.restores.DeletePartialMatch(by)
 	m.readErrors.DeletePartialMatch(by)
 }
 

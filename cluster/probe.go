@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"strconv"
 	"time"
 
 	"k8s.io/apimachinery/pkg/types"
@@ -48,6 +49,8 @@ type probeResult struct {
 	// identity of the cluster, if it could be read, else why not.
 	uid         types.UID
 	identityErr error
+	// revision of the cluster's storage, which never falls; zero if unknown.
+	revision uint64
 	// latency of the readiness request.
 	latency time.Duration
 	// certificateExpiry of the API server; zero if unknown.
@@ -95,10 +98,32 @@ func probe(ctx context.Context, l *link) probeResult {
 	return r
 }
 
-// identify reads the UID of the kube-system namespace.
+// identityPath is where the namespace is whose UID is a cluster's identity.
+const identityPath = "/api/v1/namespaces/kube-system"
+
+// identityList lists that one namespace: a list says, other than the object, at
+// which revision the storage is. RBAC that names kube-system allows it:
+// https://kubernetes.io/docs/reference/access-authn-authz/rbac/#referring-to-resources
+const identityList = "/api/v1/namespaces?fieldSelector=metadata.name%3Dkube-system"
+
+// identity is what a list of that namespace, or the namespace, says.
+type identity struct {
+	Metadata struct {
+		UID             types.UID `json:"uid"`
+		ResourceVersion string    `json:"resourceVersion"`
+	} `json:"metadata"`
+	Items []identity `json:"items"`
+}
+
+// identify reads the UID of the kube-system namespace, and the revision.
 func (r *probeResult) identify(ctx context.Context, l *link) {
-	const path = "/api/v1/namespaces/kube-system"
+	path := identityList
 	status, body, _, err := fetch(ctx, l, path)
+	if err == nil && (status == http.StatusForbidden || status == http.StatusNotFound) {
+		// Credentials that may get and not list: the revision stays unknown.
+		path = identityPath
+		status, body, _, err = fetch(ctx, l, path)
+	}
 	if err != nil {
 		r.err = err
 		return
@@ -117,20 +142,23 @@ func (r *probeResult) identify(ctx context.Context, l *link) {
 		r.identityErr = fmt.Errorf("GET %s: %s", path, statusText(status, body))
 		return
 	}
-	var ns struct {
-		Metadata struct {
-			UID types.UID `json:"uid"`
-		} `json:"metadata"`
-	}
-	if err := json.Unmarshal(body, &ns); err != nil {
+	var found identity
+	if err := json.Unmarshal(body, &found); err != nil {
 		r.identityErr = fmt.Errorf("decode namespace kube-system: %w", err)
 		return
 	}
-	if ns.Metadata.UID == "" {
+	if path == identityList {
+		// What is no number says nothing; every API server of Kubernetes counts.
+		r.revision, _ = strconv.ParseUint(found.Metadata.ResourceVersion, 10, 64)
+		if len(found.Items) > 0 {
+			found = found.Items[0]
+		}
+	}
+	if found.Metadata.UID == "" {
 		r.identityErr = errors.New("namespace kube-system has no UID: is this a Kubernetes API server?")
 		return
 	}
-	r.uid = ns.Metadata.UID
+	r.uid = found.Metadata.UID
 }
 
 // fetch reads at most 64 KiB of a response.

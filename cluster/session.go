@@ -6,7 +6,6 @@ import (
 	"time"
 
 	"github.com/go-logr/logr"
-	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/log"
 )
 
@@ -113,7 +112,7 @@ func (f *Fleet) observe(ctx context.Context, m *member, s *session, r probeResul
 	}
 	reconnected := false
 	if r.err == nil && r.uid != "" {
-		reconnected = f.identifiedLocked(logger, m, s, r.uid, t)
+		reconnected = f.identifiedLocked(logger, m, s, r, t)
 	}
 	if r.report != nil && m.session == s {
 		f.reportedLocked(m, r.report)
@@ -129,11 +128,12 @@ func (f *Fleet) observe(ctx context.Context, m *member, s *session, r probeResul
 	f.publishLocked(m, reconnected, reconnected)
 }
 
-// identifiedLocked notes who answered. If it is another cluster than before,
-// nothing that was known holds any longer, and a new session begins; else the
-// session gets its connection. It says whether the connection changed.
-func (f *Fleet) identifiedLocked(logger logr.Logger, m *member, s *session, found types.UID, t *tasks) bool {
-	known := m.facts.uid
+// identifiedLocked notes who answered. If it is another cluster than before, or
+// the cluster of an earlier time, nothing that was known holds any longer, and a
+// new session begins; else the session gets its connection. It says whether the
+// connection changed.
+func (f *Fleet) identifiedLocked(logger logr.Logger, m *member, s *session, r probeResult, t *tasks) bool {
+	known, found := m.facts.uid, r.uid
 	if known == "" {
 		known = m.reg.LastUID
 	}
@@ -141,23 +141,31 @@ func (f *Fleet) identifiedLocked(logger logr.Logger, m *member, s *session, foun
 		logger.Info("another physical cluster answers under this name", "was", known, "is", found)
 		f.metrics.identityChanges.WithLabelValues(m.name).Inc()
 	}
-	if m.facts.uid != "" && m.facts.uid != found {
+	wentBack := r.revision != 0 && r.revision < m.facts.revision && m.facts.uid == found
+	if wentBack {
+		// Its storage was restored. Watches that go on from a revision of
+		// before would show nothing until the cluster has counted up to it.
+		logger.Info("physical cluster went back in time: all of it is read anew", "was", m.facts.revision, "is", r.revision)
+		f.metrics.restores.WithLabelValues(m.name).Inc()
+	}
+	if m.facts.uid != "" && m.facts.uid != found || wentBack {
 		had := m.connected()
 		f.setIdentityLocked(m, found)
-		m.facts = findings{uid: found}
+		m.facts = findings{uid: found, revision: r.revision}
 		m.usage = newUsage()
 		m.found, m.properties = nil, nil
 		f.connectLocked(m, t)
 		return had
 	}
 	f.setIdentityLocked(m, found)
+	m.facts.revision = max(m.facts.revision, r.revision)
 	if s.conn != nil {
 		return false
 	}
 	s.conn = &Connection{Name: m.name, UID: found, Config: s.link.config, HTTPClient: s.link.client, done: make(chan struct{})}
-	r := &readings{fleet: f, member: m, session: s, usage: m.usage, wanted: f.opts.wanted}
+	reads := &readings{fleet: f, member: m, session: s, usage: m.usage, wanted: f.opts.wanted}
 	if s.stopReading = func() {}; !m.reg.Pull {
-		s.stopReading = t.spawn(func(ctx context.Context) { f.opts.read(ctx, r) })
+		s.stopReading = t.spawn(func(ctx context.Context) { f.opts.read(ctx, reads) })
 	}
 	return true
 }

@@ -10,10 +10,10 @@ import (
 )
 
 // FleetRules are what the fleet itself needs on a physical cluster: to know
-// which cluster it is, and what room it has.
+// which cluster it is and of which time, and what room it has.
 func FleetRules() []rbacv1.PolicyRule {
 	return []rbacv1.PolicyRule{
-		{APIGroups: []string{""}, Resources: []string{"namespaces"}, ResourceNames: []string{"kube-system"}, Verbs: []string{"get"}},
+		{APIGroups: []string{""}, Resources: []string{"namespaces"}, ResourceNames: []string{"kube-system"}, Verbs: []string{"get", "list"}},
 		{APIGroups: []string{""}, Resources: []string{"nodes", "pods"}, Verbs: []string{"list", "watch"}},
 	}
 }
