@@ -10,6 +10,7 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/rest"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/log"
@@ -109,7 +110,7 @@ func (*Credentials) NeedLeaderElection() bool { return false }
 func (c *Credentials) Start(ctx context.Context) error {
 	logger := log.FromContext(ctx).WithName("credentials")
 	for {
-		t := c.way.Load().times()
+		t := c.way.Load().claims()
 		wait := time.Hour // a token that does not say how long it lives
 		if !t.expires.IsZero() {
 			wait = time.Until(t.issued.Add(t.expires.Sub(t.issued) / 3))
@@ -150,13 +151,23 @@ func (c *Credentials) Renew(ctx context.Context) error {
 	return c.save(ctx)
 }
 
-// settle ends the bootstrap token, with the credentials that it brought.
-func (c *Credentials) settle(ctx context.Context) error {
+// settle ends the bootstrap token that is bound to the Secret of this UID, with
+// the credentials that it brought. API servers believe a token for some seconds
+// after its Secret has gone: only who ends the token was the first to use it, and
+// used it before it was withdrawn.
+func (c *Credentials) settle(ctx context.Context, bound types.UID) error {
 	cl, err := newClient(c.Config())
 	if err != nil {
 		return err
 	}
-	return consume(ctx, cl)
+	err = cl.Delete(ctx, joinSecret(), client.Preconditions{UID: &bound})
+	switch {
+	case apierrors.IsNotFound(err), apierrors.IsConflict(err):
+		return errSpent
+	case err != nil:
+		return fmt.Errorf("end bootstrap token: %w", err)
+	}
+	return nil
 }
 
 func (c *Credentials) save(ctx context.Context) error {

@@ -32,6 +32,14 @@ func Join(ctx context.Context, bootstrap *Way, store Store) (*Credentials, error
 	if err != nil {
 		return nil, err
 	}
+	secret := bootstrap.claims().bound.Secret
+	if secret.UID == "" {
+		return nil, fmt.Errorf("join %s: %w: it is no bootstrap token: it is bound to no Secret; make one for this cluster", bootstrap, ErrRefused)
+	}
+	before, err := store.Load(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("join %s: %w", bootstrap, err)
+	}
 	own := *bootstrap
 	if own.Token, err = request(ctx, c, mailbox.Account, DefaultLifetime, nil); err != nil {
 		return nil, refusedJoin(bootstrap, err)
@@ -42,16 +50,23 @@ func Join(ctx context.Context, bootstrap *Way, store Store) (*Credentials, error
 	if err := credentials.save(ctx); err != nil {
 		return nil, err
 	}
-	if err := credentials.settle(ctx); err != nil {
+	err = credentials.settle(ctx, secret.UID)
+	if errors.Is(err, ErrRefused) {
+		err = errors.Join(fmt.Errorf("join %s: %w", bootstrap, err), store.Save(ctx, before))
+	}
+	if err != nil {
 		return nil, err
 	}
 	return credentials, nil
 }
 
+// errSpent is ErrRefused, for a token that was good once.
+var errSpent = fmt.Errorf("%w: it was used before, withdrawn or has expired; make a new one for this cluster", ErrRefused)
+
 func refusedJoin(w *Way, err error) error {
 	switch {
 	case apierrors.IsUnauthorized(err):
-		return fmt.Errorf("join %s: %w: it was used before, withdrawn or has expired; make a new one for this cluster", w, ErrRefused)
+		return fmt.Errorf("join %s: %w", w, errSpent)
 	case apierrors.IsForbidden(err), apierrors.IsNotFound(err):
 		return fmt.Errorf("join %s: %w: it is no bootstrap token of this mailbox, or the cluster's registration was revoked; make a new one for this cluster", w, ErrRefused)
 	}

@@ -165,11 +165,15 @@ func Revoke(ctx context.Context, cfg *rest.Config) error {
 
 // consume ends the bootstrap token of a mailbox, if there is one.
 func consume(ctx context.Context, c client.Client) error {
-	secret := &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: mailbox.Namespace, Name: mailbox.JoinSecret}}
-	if err := c.Delete(ctx, secret); client.IgnoreNotFound(err) != nil {
+	if err := c.Delete(ctx, joinSecret()); client.IgnoreNotFound(err) != nil {
 		return fmt.Errorf("end bootstrap token: %w", err)
 	}
 	return nil
+}
+
+// joinSecret is what bootstrap tokens of a mailbox are bound to, one at a time.
+func joinSecret() *corev1.Secret {
+	return &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: mailbox.Namespace, Name: mailbox.JoinSecret}}
 }
 
 // newClient reads and writes what is in mailboxes, without asking a server what

@@ -13,6 +13,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/clientcmd"
 	clientcmdapi "k8s.io/client-go/tools/clientcmd/api"
@@ -42,7 +43,7 @@ func (w *Way) String() string { return fmt.Sprintf("mailbox of %s at %s", w.Clus
 func (w *Way) GoString() string { return w.String() }
 
 // Expires is when the token does, as it says itself; zero if it does not.
-func (w *Way) Expires() time.Time { return w.times().expires }
+func (w *Way) Expires() time.Time { return w.claims().expires }
 
 // Kubeconfig returns the way as a kubeconfig, which ParseWay reads. It holds the
 // token: keep it like a password.
@@ -89,27 +90,39 @@ func (w *Way) config() *rest.Config {
 	return &rest.Config{Host: w.Server, TLSClientConfig: rest.TLSClientConfig{CAData: w.CA}, BearerToken: w.Token, UserAgent: "tmc-agent"}
 }
 
-// life of a token, as it says itself.
-type life struct{ issued, expires time.Time }
+// claims of a token, as it says itself.
+type claims struct {
+	issued, expires time.Time
+	bound           bound
+}
 
-// times reads a JSON web token, whose signature is the server's to verify.
-func (w *Way) times() life {
+// bound is what a ServiceAccount's token ends with. Its form is in
+// https://kubernetes.io/docs/reference/access-authn-authz/service-accounts-admin/#bound-tokens
+type bound struct {
+	Secret struct {
+		UID types.UID `json:"uid"`
+	} `json:"secret"`
+}
+
+// claims reads a JSON web token, whose signature is the server's to verify.
+func (w *Way) claims() claims {
 	parts := strings.Split(w.Token, ".")
 	if len(parts) != 3 {
-		return life{}
+		return claims{}
 	}
 	payload, err := base64.RawURLEncoding.DecodeString(parts[1])
 	if err != nil {
-		return life{}
+		return claims{}
 	}
-	var claims struct {
+	var said struct {
 		IssuedAt int64 `json:"iat"`
 		Expires  int64 `json:"exp"`
+		Bound    bound `json:"kubernetes.io"`
 	}
-	if json.Unmarshal(payload, &claims) != nil || claims.Expires == 0 {
-		return life{}
+	if json.Unmarshal(payload, &said) != nil || said.Expires == 0 {
+		return claims{}
 	}
-	return life{issued: time.Unix(claims.IssuedAt, 0), expires: time.Unix(claims.Expires, 0)}
+	return claims{issued: time.Unix(said.IssuedAt, 0), expires: time.Unix(said.Expires, 0), bound: said.Bound}
 }
 
 // TokenOption changes a bootstrap token.
@@ -155,7 +168,7 @@ func NewToken(ctx context.Context, cfg *rest.Config, cluster string, opts ...Tok
 	if err := consume(ctx, c); err != nil {
 		return nil, err
 	}
-	secret := &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: mailbox.Namespace, Name: mailbox.JoinSecret}}
+	secret := joinSecret()
 	if err := c.Create(ctx, secret); err != nil {
 		return nil, fmt.Errorf("make bootstrap token: create Secret: %w", err)
 	}
