@@ -69,6 +69,9 @@ func (f *fitting) FilterChunk(r *Request, c *facts.Chunk, clusters facts.Mask, r
 	facts := c.Facts()
 	refused := clusters.And(facts.CapacityKnown)
 	exact := len(f.one.Extended) == 0 && f.Reserve == 0 // the columns say all
+	if exact && holds(&facts.Least, &f.one) {
+		return // all have room
+	}
 	for i, ok := refused.Next(0); ok; i, ok = refused.Next(i + 1) {
 		if facts.MilliCPU[i] >= f.one.MilliCPU && facts.Memory[i] >= f.one.Memory &&
 			facts.EphemeralStorage[i] >= f.one.EphemeralStorage && facts.Pods[i] >= f.one.Pods &&

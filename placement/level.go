@@ -65,33 +65,38 @@ func (s *screened) groupBy(l level) grouping {
 	var buffers [2][facts.ChunkSize + 1]int32
 	codes, before := buffers[0][:0], buffers[1][:0] // of the chunk, and of the one before it
 	var values, valuesBefore []string
-	chunk, column := int32(-1), []uint16(nil)
-	for i := range s.fitting {
-		c := &s.fitting[i]
-		if c.chunk != chunk {
-			chunk = c.chunk
-			col := s.chunks[chunk].Topology(l.key)
-			column, valuesBefore, values = col.Codes, values, col.Values
-			codes, before = append(before[:0], -1), codes
-			for j, v := range values[1:] {
-				if j+1 < len(before) && valuesBefore[j+1] == v {
-					codes = append(codes, before[j+1])
-					continue
-				}
-				codes = append(codes, -2) // not looked up yet
+	for i := 0; i < len(s.fitting); {
+		chunk := s.fitting[i].chunk
+		col := s.chunks[chunk].Topology(l.key)
+		valuesBefore, values = values, col.Values
+		codes, before = append(before[:0], -1), codes
+		for j, v := range values[1:] {
+			if j+1 < len(before) && valuesBefore[j+1] == v {
+				codes = append(codes, before[j+1])
+				continue
 			}
+			codes = append(codes, -2) // not looked up yet
 		}
-		id := codes[column[c.at]]
-		if id == -2 {
-			var ok bool
-			if id, ok = index[values[column[c.at]]]; !ok {
-				id = int32(g.groups)
-				index[values[column[c.at]]] = id
-				g.groups++
+		for ; i < len(s.fitting) && s.fitting[i].chunk == chunk; i++ {
+			code := col.Codes[s.fitting[i].at]
+			id := codes[code]
+			if id == -2 {
+				id = g.number(values[code], index)
+				codes[code] = id
 			}
-			codes[column[c.at]] = id
+			g.ids[i] = id
 		}
-		g.ids[i] = id
 	}
 	return g
+}
+
+// number returns the group of a value, a new one for a value that is new.
+func (g *grouping) number(value string, index map[string]int32) int32 {
+	id, ok := index[value]
+	if !ok {
+		id = int32(g.groups)
+		index[value] = id
+		g.groups++
+	}
+	return id
 }

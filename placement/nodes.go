@@ -136,6 +136,9 @@ func lacks(pod, slot *facts.Resources) []float64 {
 // FilterChunk implements BatchFilter.
 func (f *onNodes) FilterChunk(r *Request, c *facts.Chunk, clusters facts.Mask, refuse func(string, facts.Mask)) {
 	slots := c.Slots()
+	if !f.extended && slots.Least.Pods >= 1 && holds(&slots.Least, &f.most) {
+		return // all have room, or nothing is known of any
+	}
 	refused := clusters.And(slots.Known)
 	for i, ok := refused.Next(0); ok; i, ok = refused.Next(i + 1) {
 		if !f.extended && slots.MilliCPU[i] >= f.most.MilliCPU && slots.Memory[i] >= f.most.Memory &&

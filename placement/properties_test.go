@@ -104,6 +104,28 @@ func TestUnrelatedChangeChangesNothing(t *testing.T) {
 	})
 }
 
+// The score of a cluster is the mean of its scores by weight, rounded down.
+func TestScoreIsTheMeanByWeight(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		var opts []placement.Option
+		for _, s := range []placement.Scorer{placement.FreeCapacity{}, placement.Preferred{}, placement.PreferredAffinity{}, placement.Taints{}} {
+			opts = append(opts, placement.WithScorer(s, 0))
+		}
+		sum, weights := int64(0), int64(0)
+		for i := range rapid.IntRange(1, 4).Draw(t, "scorers") {
+			score, weight := rapid.Int64Range(-10, 110).Draw(t, "score"), rapid.Int64Range(0, 1000).Draw(t, "weight")
+			name := string(rune('a' + i))
+			opts = append(opts, placement.WithScorer(placement.ScorerFunc(name, func(*placement.Request, *facts.State) int64 { return score }), weight))
+			sum, weights = sum+weight*min(100, max(0, score)), weights+weight
+		}
+		engine, err := placement.NewEngine(opts...)
+		require.NoError(t, err)
+		d, err := engine.Place(t.Context(), &placement.Request{}, facts.NewSnapshot(state("a", "a")))
+		require.NoError(t, err)
+		require.Equal(t, sum/max(1, weights), d.Targets[0].Score)
+	})
+}
+
 // More room on any cluster never makes impossible what was possible.
 func TestMoreCapacityNeverHurts(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {

@@ -24,11 +24,12 @@ func (FreeCapacity) Score(_ *Request, c *facts.State) int64 {
 // ScoreChunk implements BatchScorer.
 func (FreeCapacity) ScoreChunk(_ *Request, c *facts.Chunk, clusters facts.Mask, scores []int64) {
 	facts := c.Facts()
-	for i, ok := clusters.Next(0); ok; i, ok = clusters.Next(i + 1) {
+	for i, free := range facts.FreePercent {
+		scores[i] = int64(free)
+	}
+	unknown := clusters.AndNot(facts.CapacityKnown)
+	for i, ok := unknown.Next(0); ok; i, ok = unknown.Next(i + 1) {
 		scores[i] = 50
-		if facts.CapacityKnown.Has(i) {
-			scores[i] = int64(facts.FreePercent[i])
-		}
 	}
 }
 

@@ -1,6 +1,9 @@
 package placement
 
 import (
+	"math"
+	"math/bits"
+
 	"github.com/tmc-sdk/tmc/cluster/facts"
 )
 
@@ -166,17 +169,41 @@ func (s *screener) scoreChunk(at int32, start int, fit facts.Mask) {
 			rest = on
 			others := fit.AndNot(on)
 			b.ScoreChunk(s.request, s.chunk, others, s.scores[:s.chunk.Len()])
-			for i, ok := others.Next(0); ok; i, ok = others.Next(i + 1) {
-				s.sums[i] += scorer.weight * min(100, max(0, s.scores[i]))
-			}
+			s.addScores(others, scorer.weight)
 		}
 		for i, ok := rest.Next(0); ok; i, ok = rest.Next(i + 1) {
 			s.sums[i] += scorer.weight * min(100, max(0, scorer.Score(s.request, s.chunk.At(i))))
 		}
 	}
-	for i, ok := fit.Next(0); ok; i, ok = fit.Next(i + 1) {
-		s.fitting = append(s.fitting, candidate{chunk: at, at: uint16(i), score: uint8((base + s.sums[i]) / max(1, s.weight)), current: on.Has(i)})
+	s.addCandidates(at, fit, on, base)
+}
+
+// addScores adds a batch of scores to the sums. It and what follows go through
+// the words of a mask by hand: they are half of a decision's time.
+func (s *screener) addScores(clusters facts.Mask, weight int64) {
+	scores, sums := s.scores[:facts.ChunkSize], s.sums[:facts.ChunkSize]
+	for w, word := range clusters {
+		for ; word != 0; word &= word - 1 {
+			i := (w*64 + bits.TrailingZeros64(word)) & (facts.ChunkSize - 1)
+			sums[i] += weight * min(100, max(0, scores[i]))
+		}
 	}
+}
+
+// addCandidates adds those that fit, each with the mean of its scores by weight.
+func (s *screener) addCandidates(at int32, fit, on facts.Mask, base int64) {
+	// The mean is a product with the reciprocal, exact while weights are below
+	// 400 million; twice of everything, for the reciprocal of one is no fraction.
+	reciprocal := math.MaxUint64/uint64(2*max(1, s.weight)) + 1
+	list, sums := s.fitting, s.sums[:facts.ChunkSize]
+	for w, word := range fit {
+		for ; word != 0; word &= word - 1 {
+			i := (w*64 + bits.TrailingZeros64(word)) & (facts.ChunkSize - 1)
+			mean, _ := bits.Mul64(uint64(2*(base+sums[i])), reciprocal)
+			list = append(list, candidate{chunk: at, at: uint16(i), score: uint8(mean), current: on.Has(i)})
+		}
+	}
+	s.fitting = list
 }
 
 // evenScorer is a scorer that often scores all clusters alike.

@@ -29,7 +29,7 @@ func (Taints) Filter(r *Request, c *facts.State) *Reason {
 		return nil
 	}
 	on := r.target(c.Name)
-	taint := untolerated(r, c, on)
+	taint := untolerated(r, c.Taints, on)
 	if taint == nil {
 		return nil
 	}
@@ -40,11 +40,11 @@ func (Taints) Filter(r *Request, c *facts.State) *Reason {
 	return &Reason{code, fmt.Sprintf("the cluster has the taint %s=%s:%s, which %s does not tolerate", taint.Key, taint.Value, taint.Effect, r.field("tolerations"))}
 }
 
-// untolerated returns the first taint that refuses a cluster on which the
-// request has a target or, with nil, none.
-func untolerated(r *Request, c *facts.State, on *v1alpha1.Target) *clusterv1alpha1.Taint {
-	for i := range c.Taints {
-		taint := &c.Taints[i]
+// untolerated returns the first of the taints that refuses a cluster on which
+// the request has a target or, with nil, none.
+func untolerated(r *Request, taints []clusterv1alpha1.Taint, on *v1alpha1.Target) *clusterv1alpha1.Taint {
+	for i := range taints {
+		taint := &taints[i]
 		switch {
 		case taint.Effect == corev1.TaintEffectPreferNoSchedule:
 		case taint.Effect == corev1.TaintEffectNoSchedule && on != nil:
@@ -57,32 +57,47 @@ func untolerated(r *Request, c *facts.State, on *v1alpha1.Target) *clusterv1alph
 
 // FilterChunk implements BatchFilter.
 func (Taints) FilterChunk(r *Request, c *facts.Chunk, clusters facts.Mask, refuse func(string, facts.Mask)) {
-	refused := clusters.And(c.Facts().Tainted)
-	for i, ok := refused.Next(0); ok; i, ok = refused.Next(i + 1) {
-		if untolerated(r, c.At(i), nil) == nil {
-			refused.Clear(i)
+	sets := c.Facts().TaintSets
+	var refused facts.Mask
+	for i := range sets {
+		if untolerated(r, sets[i].Taints, nil) != nil {
+			refused = refused.Or(sets[i].Clusters)
 		}
 	}
-	refuse("Tainted", refused)
+	refuse("Tainted", refused.And(clusters))
 }
 
 // Score implements Scorer.
 func (Taints) Score(r *Request, c *facts.State) int64 {
-	for i := range c.Taints {
-		if c.Taints[i].Effect == corev1.TaintEffectPreferNoSchedule && !tolerated(r, &c.Taints[i], nil) {
-			return 0
-		}
+	if shunned(r, c.Taints) {
+		return 0
 	}
 	return 100
 }
 
+// shunned says whether a taint says that a cluster is better not chosen.
+func shunned(r *Request, taints []clusterv1alpha1.Taint) bool {
+	for i := range taints {
+		if taints[i].Effect == corev1.TaintEffectPreferNoSchedule && !tolerated(r, &taints[i], nil) {
+			return true
+		}
+	}
+	return false
+}
+
 // ScoreChunk implements BatchScorer.
-func (t Taints) ScoreChunk(r *Request, c *facts.Chunk, clusters facts.Mask, scores []int64) {
-	tainted := &c.Facts().Tainted
+func (Taints) ScoreChunk(r *Request, c *facts.Chunk, clusters facts.Mask, scores []int64) {
 	for i, ok := clusters.Next(0); ok; i, ok = clusters.Next(i + 1) {
 		scores[i] = 100
-		if tainted.Has(i) {
-			scores[i] = t.Score(r, c.At(i))
+	}
+	sets := c.Facts().TaintSets
+	for s := range sets {
+		if !shunned(r, sets[s].Taints) {
+			continue
+		}
+		low := sets[s].Clusters.And(clusters)
+		for i, ok := low.Next(0); ok; i, ok = low.Next(i + 1) {
+			scores[i] = 0
 		}
 	}
 }

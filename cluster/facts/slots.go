@@ -37,6 +37,9 @@ type Slots struct {
 	// MilliCPU, Memory, EphemeralStorage and Pods are free on one node of each:
 	// that with the most cpu. Another may have more of something else.
 	MilliCPU, Memory, EphemeralStorage, Pods []int64
+	// Least is the least of each of them among the known clusters, and the
+	// greatest number there is if there are none.
+	Least Resources
 }
 
 // Slots returns the columns of what is free on single nodes.
@@ -50,7 +53,7 @@ func (c *Chunk) Slots() *Slots {
 }
 
 func (c *Chunk) computeSlots() *Slots {
-	s := &Slots{}
+	s := &Slots{Least: mostResources}
 	for i, state := range c.states {
 		if !state.CapacityKnown || state.MoreSlots || len(state.FreeSlots) == 0 {
 			continue
@@ -68,6 +71,7 @@ func (c *Chunk) computeSlots() *Slots {
 			}
 		}
 		s.MilliCPU[i], s.Memory[i], s.EphemeralStorage[i], s.Pods[i] = most.MilliCPU, most.Memory, most.EphemeralStorage, most.Pods
+		s.Least.lower(most.MilliCPU, most.Memory, most.EphemeralStorage, most.Pods)
 	}
 	return s
 }

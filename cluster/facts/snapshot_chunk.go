@@ -73,6 +73,14 @@ func (m Mask) And(o Mask) Mask {
 	return m
 }
 
+// Or returns what is in either set.
+func (m Mask) Or(o Mask) Mask {
+	for i := range m {
+		m[i] |= o[i]
+	}
+	return m
+}
+
 // AndNot returns what is in m and not in o.
 func (m Mask) AndNot(o Mask) Mask {
 	for i := range m {

@@ -1,7 +1,10 @@
 package facts
 
 import (
+	"math"
 	"slices"
+
+	"github.com/tmc-sdk/tmc/cluster/v1alpha1"
 )
 
 // Facts are columns over the clusters of a Chunk: what most filters and scorers
@@ -13,8 +16,14 @@ type Facts struct {
 	// MilliCPU, Memory, EphemeralStorage and Pods are free, never less than
 	// zero.
 	MilliCPU, Memory, EphemeralStorage, Pods []int64
+	// Least is the least of each of them among the clusters of known capacity, and
+	// the greatest number there is if there are none: what asks for no more need
+	// not look at each.
+	Least Resources
 	// FreePercent is the mean of the free parts of cpu and memory, 0 to 100.
 	FreePercent []uint8
+	// TaintSets hold each of the tainted clusters once.
+	TaintSets []TaintSet
 	// APIs are the distinct sets of APIs, nil for unknown; APISet is the index
 	// of the set of each cluster.
 	APIs   []*APISet
@@ -36,6 +45,7 @@ func (c *Chunk) computeFacts() *Facts {
 	numbers := make([]int64, 4*n)
 	f := &Facts{
 		MilliCPU: numbers[:n:n], Memory: numbers[n : 2*n : 2*n], EphemeralStorage: numbers[2*n : 3*n : 3*n], Pods: numbers[3*n:],
+		Least:       mostResources,
 		FreePercent: make([]uint8, n), APISet: make([]uint16, n),
 	}
 	for i, s := range c.states {
@@ -49,12 +59,15 @@ func (c *Chunk) computeFacts() *Facts {
 			f.CapacityKnown.Set(i)
 		}
 		if len(s.Taints) > 0 {
-			f.Tainted.Set(i)
+			f.addTaints(i, s.Taints)
 		}
 		f.MilliCPU[i] = max(0, s.Allocatable.MilliCPU-s.Allocated.MilliCPU)
 		f.Memory[i] = max(0, s.Allocatable.Memory-s.Allocated.Memory)
 		f.EphemeralStorage[i] = max(0, s.Allocatable.EphemeralStorage-s.Allocated.EphemeralStorage)
 		f.Pods[i] = max(0, s.Allocatable.Pods-s.Allocated.Pods)
+		if s.CapacityKnown {
+			f.Least.lower(f.MilliCPU[i], f.Memory[i], f.EphemeralStorage[i], f.Pods[i])
+		}
 		f.FreePercent[i] = uint8(s.FreePercent())
 		at := slices.Index(f.APIs, s.APIs)
 		if at < 0 {
@@ -64,6 +77,41 @@ func (c *Chunk) computeFacts() *Facts {
 		f.APISet[i] = uint16(at)
 	}
 	return f
+}
+
+// TaintSet are clusters that have the same taints.
+type TaintSet struct {
+	Taints   []v1alpha1.Taint
+	Clusters Mask
+}
+
+// mostTaintSets bounds how many sets are looked through for one that is the
+// same: of clusters that are lost one by one, each has taints of a time of its own.
+const mostTaintSets = 16
+
+// addTaints puts a cluster into the set of its taints.
+func (f *Facts) addTaints(i int, taints []v1alpha1.Taint) {
+	same := func(a, b v1alpha1.Taint) bool {
+		return a.Key == b.Key && a.Value == b.Value && a.Effect == b.Effect && a.TimeAdded.Equal(b.TimeAdded)
+	}
+	f.Tainted.Set(i)
+	for j := range f.TaintSets[:min(len(f.TaintSets), mostTaintSets)] {
+		if slices.EqualFunc(f.TaintSets[j].Taints, taints, same) {
+			f.TaintSets[j].Clusters.Set(i)
+			return
+		}
+	}
+	f.TaintSets = append(f.TaintSets, TaintSet{Taints: taints})
+	f.TaintSets[len(f.TaintSets)-1].Clusters.Set(i)
+}
+
+// mostResources are more than any request.
+var mostResources = Resources{MilliCPU: math.MaxInt64, Memory: math.MaxInt64, EphemeralStorage: math.MaxInt64, Pods: math.MaxInt64}
+
+// lower lowers each resource to what is given.
+func (r *Resources) lower(cpu, memory, storage, pods int64) {
+	r.MilliCPU, r.Memory = min(r.MilliCPU, cpu), min(r.Memory, memory)
+	r.EphemeralStorage, r.Pods = min(r.EphemeralStorage, storage), min(r.Pods, pods)
 }
 
 // FreePercent returns the mean of the free parts of cpu and memory, 0 to 100;
@@ -87,10 +135,27 @@ type Column struct {
 	Values []string
 	// Codes are the indices into Values, by cluster.
 	Codes []uint16
+	// masks are the clusters of each value, where there are few values.
+	masks []Mask
 }
+
+// mostMasks bounds the values of which a column keeps masks, 32 bytes each.
+const mostMasks = 16
 
 // Select returns the clusters whose value satisfies a rule.
 func (c *Column) Select(rule func(value string, exists bool) bool) (m Mask) {
+	if c.masks != nil {
+		for i := range c.masks {
+			value := ""
+			if i > 0 {
+				value = c.Values[i]
+			}
+			if rule(value, i > 0) {
+				m = m.Or(c.masks[i])
+			}
+		}
+		return m
+	}
 	var some [ChunkSize + 1]bool
 	first, all := rule("", false), true
 	some[0] = first
@@ -187,6 +252,12 @@ func (c *Chunk) computeColumn(from source, key string) *Column {
 			}
 		}
 		col.Codes[i] = code
+	}
+	if len(col.Values) <= mostMasks {
+		col.masks = make([]Mask, len(col.Values))
+		for i, code := range col.Codes {
+			col.masks[code].Set(i)
+		}
 	}
 	return col
 }

@@ -3,6 +3,7 @@ package facts_test
 import (
 	"fmt"
 	"maps"
+	"math"
 	"slices"
 	"sync"
 	"testing"
@@ -12,6 +13,7 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/tmc-sdk/tmc/cluster/facts"
+	"github.com/tmc-sdk/tmc/cluster/v1alpha1"
 )
 
 func ExampleSnapshot_With() {
@@ -117,6 +119,10 @@ func TestColumnsAgreeWithStates(t *testing.T) {
 		if i%5 != 0 {
 			s.Labels = map[string]string{"id": fmt.Sprint(i % 300), "env": fmt.Sprint(i % 2)}
 		}
+		if i%7 == 0 { // of more kinds than are told apart
+			s.Taints = []v1alpha1.Taint{{Key: "dedicated", Value: fmt.Sprint(i % 23)}}
+		}
+		s.CapacityKnown = i%11 != 0
 		states = append(states, s)
 	}
 	fleet := facts.NewSnapshot(states...)
@@ -124,7 +130,9 @@ func TestColumnsAgreeWithStates(t *testing.T) {
 	for range 4 {
 		wait.Go(func() {
 			for _, c := range fleet.Chunks() {
-				facts := c.Facts()
+				columns := c.Facts()
+				checkTaintSets(t, c)
+				checkLeast(t, c)
 				for _, key := range []string{"id", "env", "absent"} {
 					column := c.Label(key)
 					for i := range c.Len() {
@@ -133,9 +141,21 @@ func TestColumnsAgreeWithStates(t *testing.T) {
 							t.Errorf("%s of %s is %q", key, c.At(i).Name, column.Values[column.Codes[i]])
 						}
 					}
+					for _, rule := range []func(string, bool) bool{
+						func(v string, exists bool) bool { return exists && v == "1" },
+						func(v string, exists bool) bool { return !exists || v != "1" },
+						func(string, bool) bool { return true },
+					} {
+						selected := column.Select(rule)
+						for i := range facts.ChunkSize {
+							if want := i < c.Len() && rule(column.Values[column.Codes[min(i, c.Len()-1)]], column.Codes[min(i, c.Len()-1)] != 0); selected.Has(i) != want {
+								t.Errorf("%d of %s is selected: %t", i, key, !want)
+							}
+						}
+					}
 				}
 				for i := range c.Len() {
-					if facts.Ready.Has(i) != c.At(i).Ready || facts.MilliCPU[i] != c.At(i).Free().MilliCPU || int(facts.FreePercent[i]) != c.At(i).FreePercent() {
+					if columns.Ready.Has(i) != c.At(i).Ready || columns.MilliCPU[i] != c.At(i).Free().MilliCPU || int(columns.FreePercent[i]) != c.At(i).FreePercent() {
 						t.Errorf("facts of %s", c.At(i).Name)
 					}
 				}
@@ -143,6 +163,39 @@ func TestColumnsAgreeWithStates(t *testing.T) {
 		})
 	}
 	wait.Wait()
+}
+
+// checkTaintSets checks that every tainted cluster is in one set, that of its taints.
+func checkTaintSets(t *testing.T, c *facts.Chunk) {
+	t.Helper()
+	found := make([][]v1alpha1.Taint, c.Len())
+	for _, set := range c.Facts().TaintSets {
+		for i, ok := set.Clusters.Next(0); ok; i, ok = set.Clusters.Next(i + 1) {
+			if found[i] != nil {
+				t.Errorf("%s is in two sets", c.At(i).Name)
+			}
+			found[i] = set.Taints
+		}
+	}
+	for i := range found {
+		if diff := cmp.Diff(c.At(i).Taints, found[i]); diff != "" {
+			t.Errorf("taints of %s (-want +got):\n%s", c.At(i).Name, diff)
+		}
+	}
+}
+
+// checkLeast checks that no cluster of known capacity has less than the least.
+func checkLeast(t *testing.T, c *facts.Chunk) {
+	t.Helper()
+	least := int64(math.MaxInt64)
+	for i := range c.Len() {
+		if c.At(i).CapacityKnown {
+			least = min(least, c.At(i).Free().MilliCPU)
+		}
+	}
+	if got := c.Facts().Least.MilliCPU; got != least {
+		t.Errorf("the least is %d, and %d is told", least, got)
+	}
 }
 
 func fleetOf(n int) *facts.Snapshot {
