@@ -9,6 +9,7 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"pgregory.net/rapid"
 
+	"github.com/tmc-sdk/tmc/placement"
 	"github.com/tmc-sdk/tmc/placement/v1alpha1"
 	"github.com/tmc-sdk/tmc/transform"
 )
@@ -80,6 +81,24 @@ func TestDivisionsFollowShares(t *testing.T) {
 			require.Equal(t, tc.want, got, tc.reason)
 		})
 	}
+}
+
+// What a target gets of another whole is what it would get of as many replicas.
+func TestDivisionsAgreeWithReplicas(t *testing.T) {
+	rapid.Check(t, func(rt *rapid.T) {
+		targets := make([]v1alpha1.Target, rapid.IntRange(1, 12).Draw(rt, "targets"))
+		for i := range targets {
+			share := rapid.Int64Range(0, 1<<rapid.SampledFrom([]int{2, 8, 26}).Draw(rt, "bits")).Draw(rt, "share")
+			targets[i] = v1alpha1.Target{Cluster: fmt.Sprintf("c%02d", i), Share: &share}
+		}
+		whole := rapid.Int32Range(0, 1<<rapid.SampledFrom([]int{3, 8, 30}).Draw(rt, "size")).Draw(rt, "whole")
+		parts, want := divisions(targets), placement.Divide(whole, targets)
+		for cluster, d := range parts {
+			if got := d.Of(int64(whole)); got != int64(want[cluster]) {
+				rt.Fatalf("%s gets %d of %d, and %d as replicas", cluster, got, whole, want[cluster])
+			}
+		}
+	})
 }
 
 // BenchmarkReport counts the news of one cluster of 1,000 for a report.

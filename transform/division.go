@@ -9,37 +9,78 @@ type Division struct {
 	Own int
 }
 
-// maxShare keeps products of a share and a whole within 63 bits.
-const maxShare = 1 << 31
+// most bounds a whole and the sum of shares, so that twice their product is within
+// 63 bits.
+const most = 1 << 30
 
-// Of returns this cluster's part of a whole. The parts of all clusters sum to
-// the whole: each gets what its share is worth, rounded down, and what is left
-// goes one by one to the largest remainders, the first among equals. It is zero
-// where the shares make no sense.
+// Of returns this cluster's part of a whole, by the method of Sainte-Laguë, by which
+// replicas are divided, too. The parts of all clusters sum to the whole, and a
+// greater whole gives nobody less: no part of a maximum is less than that of the
+// minimum. It is zero where the shares make no sense; a whole beyond 2^30 counts as
+// so many, and shares that sum to more are as exact as 30 bits are.
 func (d *Division) Of(whole int64) int64 {
-	var sum int64
-	for _, s := range d.Shares {
-		if s < 0 || s > maxShare {
-			return 0
-		}
-		sum += s
-	}
-	if sum == 0 || whole <= 0 || whole > maxShare || d.Own < 0 || d.Own >= len(d.Shares) {
+	shares, sum := d.shares()
+	if sum == 0 || whole <= 0 || d.Own < 0 || d.Own >= len(shares) {
 		return 0
 	}
+	whole = min(whole, most)
+	parts := make([]int64, len(shares))
 	left := whole
-	for _, s := range d.Shares {
-		left -= whole * s / sum
+	for i, s := range shares {
+		parts[i] = (2*whole*s + sum) / (2 * sum) // what is due, rounded
+		left -= parts[i]
 	}
-	own := whole * d.Shares[d.Own] / sum
-	remainder, ahead := whole*d.Shares[d.Own]%sum, int64(0)
-	for i, s := range d.Shares {
-		if r := whole * s % sum; r > remainder || r == remainder && i < d.Own {
-			ahead++
+	for ; left > 0; left-- {
+		parts[next(shares, parts)]++
+	}
+	for ; left < 0; left++ {
+		parts[last(shares, parts)]--
+	}
+	return parts[d.Own]
+}
+
+// shares returns the shares, in proportion, and their sum; zero if one is none.
+func (d *Division) shares() (shares []int64, sum int64) {
+	shares = d.Shares
+	for {
+		sum = 0
+		for _, s := range shares {
+			if s < 0 {
+				return nil, 0
+			}
+			if sum += min(s, most+1); sum > most {
+				break
+			}
+		}
+		if sum <= most {
+			return shares, sum
+		}
+		halves := make([]int64, len(shares))
+		for i, s := range shares {
+			halves[i] = s / 2
+		}
+		shares = halves
+	}
+}
+
+// next returns to whom one more is due, the first among equals.
+func next(shares, parts []int64) int {
+	best := 0
+	for i, s := range shares {
+		if s*(2*parts[best]+1) > shares[best]*(2*parts[i]+1) {
+			best = i
 		}
 	}
-	if ahead < left {
-		own++
+	return best
+}
+
+// last returns who got the last one, the last among equals.
+func last(shares, parts []int64) int {
+	best := -1
+	for i, s := range shares {
+		if parts[i] > 0 && (best < 0 || s*(2*parts[best]-1) <= shares[best]*(2*parts[i]-1)) {
+			best = i
+		}
 	}
-	return own
+	return best
 }
