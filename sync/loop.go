@@ -158,6 +158,9 @@ func newLoop(provider multicluster.Provider, fleet Fleet, pipeline *transform.Pi
 	if l.rules == nil {
 		l.rules = transform.NewStatusRules()
 	}
+	if err := l.rules.Validate(); err != nil {
+		return nil, fmt.Errorf("syncer: rules of status: %w", err)
+	}
 	if l.metrics, err = newMetrics(o.registerer); err != nil {
 		return nil, err
 	}

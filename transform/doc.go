@@ -56,6 +56,7 @@
 // [WithReplicas]. Reserved labels and annotations are taken from all metadata
 // within an object as well, as of the templates of pods, because what a cluster
 // makes of these would pass for copies; an override that writes them there is
-// refused. Kinds whose names mean something, as CustomResourceDefinition, can't
+// refused. Owner references are dropped, for a garbage collector would take a copy away
+// on nobody's proof when its owner's copy moves or is made anew. Kinds whose names mean something, as CustomResourceDefinition, can't
 // be copied: [ErrKindRefused].
 package transform

@@ -20,18 +20,43 @@ type Mirror struct {
 	To string
 }
 
-// Registries returns a transformer that rewrites the images of all containers
-// in all pod specs, by the first mirror whose From the image begins with, the
-// longest first. Tags and digests stay.
+// Registries returns a transformer that rewrites the images of all containers,
+// and of volumes that are images, in all pod specs, by the first mirror whose From
+// the image begins with, the longest first. Tags and digests stay.
 func Registries(mirrors ...Mirror) (Transformer, error) {
+	from := map[string]bool{}
 	for i, m := range mirrors {
-		if m.From == "" || m.To == "" {
-			return nil, fmt.Errorf("transform: mirror %d: From and To are both needed", i)
+		for field, text := range map[string]string{"From": m.From, "To": m.To} {
+			if err := checkRegistry(text); err != nil {
+				return nil, fmt.Errorf("transform: mirrors[%d].%s %q: %w", i, field, text, err)
+			}
 		}
+		if first, _, _ := strings.Cut(m.From, "/"); !isRegistry(first) {
+			return nil, fmt.Errorf("transform: mirrors[%d].From %q matches no image: begin with the registry, as in docker.io/%s", i, m.From, m.From)
+		}
+		if from[m.From] {
+			return nil, fmt.Errorf("transform: mirrors[%d].From %q is that of another mirror: have each once", i, m.From)
+		}
+		from[m.From] = true
 	}
 	sorted := slices.Clone(mirrors)
 	slices.SortStableFunc(sorted, func(a, b Mirror) int { return len(b.From) - len(a.From) })
 	return registries(sorted), nil
+}
+
+// checkRegistry says what is wrong with a registry, or registry and path.
+func checkRegistry(text string) error {
+	switch {
+	case text == "":
+		return errors.New("it is needed: name a registry, as docker.io")
+	case strings.Contains(text, "://"):
+		return errors.New("images have no scheme: leave it out")
+	case strings.HasPrefix(text, "/") || strings.HasSuffix(text, "/"):
+		return errors.New("leave out the slash at its end or beginning")
+	case strings.ContainsAny(text, "@ \t\r\n"):
+		return errors.New("it is no registry: leave out digests and blanks")
+	}
+	return nil
 }
 
 type registries []Mirror
@@ -74,6 +99,14 @@ func (r registries) pod(spec map[string]any) error {
 			}
 		}
 	}
+	volumes, _ := spec["volumes"].([]any)
+	for _, v := range volumes {
+		volume, _ := v.(map[string]any)
+		source, _ := volume["image"].(map[string]any)
+		if image, ok := source["reference"].(string); ok && image != "" {
+			source["reference"] = r.rewrite(image)
+		}
+	}
 	return nil
 }
 
@@ -92,14 +125,24 @@ func (r registries) rewrite(image string) string {
 	return image
 }
 
-// qualified completes an image as container runtimes do.
+// qualified completes an image as container runtimes do: docker.io is where an
+// image without a registry is, and index.docker.io another name of it.
 func qualified(image string) string {
-	first, _, slash := strings.Cut(image, "/")
+	first, rest, slash := strings.Cut(image, "/")
 	switch {
-	case !slash:
-		return "docker.io/library/" + image
-	case !strings.ContainsAny(first, ".:") && first != "localhost":
-		return "docker.io/" + image
+	case !slash || !isRegistry(first):
+		first, rest = "docker.io", image
+	case first == "index.docker.io":
+		first = "docker.io"
 	}
-	return image
+	if first == "docker.io" && !strings.Contains(rest, "/") {
+		rest = "library/" + rest
+	}
+	return first + "/" + rest
+}
+
+// isRegistry tells the first part of an image that is a registry from one that is
+// a path.
+func isRegistry(first string) bool {
+	return first == "localhost" || strings.ContainsAny(first, ".:") || strings.ToLower(first) != first
 }

@@ -32,6 +32,10 @@ var kinds = map[schema.GroupKind]Fields{
 		Kind: "ReplicaSet",
 		Sum:  []string{"replicas", "fullyLabeledReplicas", "readyReplicas", "availableReplicas", "terminatingReplicas"},
 	},
+	{Kind: "ReplicationController"}: {
+		Kind: "ReplicationController",
+		Sum:  []string{"replicas", "fullyLabeledReplicas", "readyReplicas", "availableReplicas"},
+	},
 	{Group: "batch", Kind: "Job"}: {
 		Kind:     "Job",
 		Sum:      []string{"active", "ready", "succeeded", "failed", "terminating"},
@@ -46,6 +50,10 @@ var kinds = map[schema.GroupKind]Fields{
 	},
 	{Kind: "Service"}: {Kind: "Service", Merge: addresses},
 	{Group: "networking.k8s.io", Kind: "Ingress"}: {Kind: "Ingress", Merge: addresses},
+	{Group: "gateway.networking.k8s.io", Kind: "Gateway"}: {
+		Kind:  "Gateway",
+		Merge: []Keyed{{Field: "addresses", Keys: []string{"type", "value"}}},
+	},
 	{Kind: "PersistentVolumeClaim"}: {
 		Kind:  "PersistentVolumeClaim",
 		Worst: []Ranking{{Field: "phase", Values: []string{"Lost", "Pending", "Bound"}, Missing: "Pending"}},

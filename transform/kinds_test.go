@@ -14,6 +14,15 @@ func TestKnownKinds(t *testing.T) {
 		{"apps", "ReplicaSet"}: {
 			"counts": {"summed", []string{"{replicas: 2, fullyLabeledReplicas: 2}", "{replicas: 3}"}, "{observedGeneration: 6, replicas: 5, fullyLabeledReplicas: 2}"},
 		},
+		{"", "ReplicationController"}: {
+			"counts": {"summed, as its replicas are divided", []string{"{replicas: 2, readyReplicas: 2}", "{replicas: 2, readyReplicas: 1}"}, "{observedGeneration: 6, replicas: 4, readyReplicas: 3}"},
+		},
+		{"gateway.networking.k8s.io", "Gateway"}: {
+			"addresses": {"all of them, each once; what a listener says is one cluster's", []string{
+				"{addresses: [{type: IPAddress, value: 192.0.2.1}], listeners: [{name: web, attachedRoutes: 1}], conditions: [{type: Programmed, status: 'True'}]}",
+				"{addresses: [{type: IPAddress, value: 192.0.2.2}, {type: IPAddress, value: 192.0.2.1}], listeners: [{name: web, attachedRoutes: 1}], conditions: [{type: Programmed, status: 'False', message: m}]}",
+			}, "{observedGeneration: 6, addresses: [{type: IPAddress, value: 192.0.2.1}, {type: IPAddress, value: 192.0.2.2}], conditions: [{type: Programmed, status: 'False', message: 'b: m'}]}"},
+		},
 		{"batch", "Job"}: {
 			"half done":   {"one that is complete does not complete all", []string{"{succeeded: 1, startTime: '2026-01-01T00:00:00Z', completionTime: '2026-01-02T00:00:00Z', conditions: [{type: Complete, status: 'True'}]}", "{active: 1, startTime: '2026-01-01T00:00:01Z'}"}, "{observedGeneration: 6, active: 1, succeeded: 1, startTime: '2026-01-01T00:00:00Z'}"},
 			"done":        {"when all are", []string{"{succeeded: 1, completionTime: '2026-01-02T00:00:00Z', conditions: [{type: Complete, status: 'True'}]}", "{succeeded: 2, completionTime: '2026-01-03T00:00:00Z', conditions: [{type: Complete, status: 'True'}]}"}, "{observedGeneration: 6, succeeded: 3, completionTime: '2026-01-03T00:00:00Z', conditions: [{type: Complete, status: 'True'}]}"},

@@ -67,6 +67,7 @@ var (
 	_ Matcher           = matched{}
 	_ TargetIndependent = matched{}
 	_ JSONOnly          = matched{}
+	_ Validator         = matched{}
 )
 
 // Transform implements Transformer.

@@ -56,7 +56,7 @@ func TestMatch(t *testing.T) {
 }
 
 func TestTargetIndependent(t *testing.T) {
-	mirror, err := transform.Registries(transform.Mirror{From: "a", To: "b"})
+	mirror, err := transform.Registries(transform.Mirror{From: "a.example", To: "b"})
 	require.NoError(t, err)
 	for name, tc := range map[string]struct {
 		reason string

@@ -21,6 +21,7 @@ var (
 	_ Matcher           = named{}
 	_ TargetIndependent = named{}
 	_ JSONOnly          = named{}
+	_ Validator         = named{}
 )
 
 // Name implements Transformer.

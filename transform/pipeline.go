@@ -1,7 +1,6 @@
 package transform
 
 import (
-	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -69,15 +68,11 @@ func NewPipeline(installation string, opts ...Option) (*Pipeline, error) {
 	if err := p.checkReturned(); err != nil {
 		return nil, err
 	}
-	names := map[string]bool{}
-	for _, t := range p.transformers {
-		if t == nil {
-			return nil, errors.New("transform: a transformer is nil")
-		}
-		if names[t.Name()] {
-			return nil, fmt.Errorf("transform: two transformers are named %q", t.Name())
-		}
-		names[t.Name()] = true
+	if err := p.checkOptions(); err != nil {
+		return nil, err
+	}
+	if err := p.checkTransformers(); err != nil {
+		return nil, err
 	}
 	return p, nil
 }

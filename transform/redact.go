@@ -97,7 +97,8 @@ func (r redacted) redact(original *unstructured.Unstructured, place string, stat
 	return status
 }
 
-// replaceText replaces text in all strings of a value, in place.
+// replaceText replaces text in all strings of a value, and in the names of fields, in
+// place.
 func replaceText(value any, text, by string) any {
 	switch v := value.(type) {
 	case string:
@@ -105,10 +106,19 @@ func replaceText(value any, text, by string) any {
 			return strings.ReplaceAll(v, text, by)
 		}
 	case map[string]any:
+		var named []string
 		for field, inner := range v {
 			if replaced := replaceText(inner, text, by); isText(inner) {
 				v[field] = replaced
 			}
+			if strings.Contains(field, text) {
+				named = append(named, field)
+			}
+		}
+		slices.Sort(named)
+		for _, field := range named {
+			v[strings.ReplaceAll(field, text, by)] = v[field]
+			delete(v, field)
 		}
 	case []any:
 		for i, inner := range v {

@@ -43,6 +43,11 @@ func TestStatusTellsNotWhereCopiesStand(t *testing.T) {
 			thingIn("shop-5a5a", "db", map[string]any{"a": "shop-5a5a/db", "l": []any{"in shop-5a5a", int64(1), []any{map[string]any{"x": "shop-5a5a"}}}, "n": 1.5}),
 			map[string]any{"a": "shop/db", "l": []any{"in shop", int64(1), []any{map[string]any{"x": "shop"}}}, "n": 1.5},
 		},
+		"names of fields": {
+			"a status by namespace", thingIn("shop", "db", nil),
+			thingIn("shop-5a5a", "db", map[string]any{"m": map[string]any{"shop-5a5a": "Ready", "shop-5a5a/db": map[string]any{"shop-5a5a": true}}}),
+			map[string]any{"m": map[string]any{"shop": "Ready", "shop/db": map[string]any{"shop": true}}},
+		},
 		"cluster-scoped": {
 			"their names are mapped", thingIn("", "db", nil), thingIn("", "db-hash", map[string]any{"a": "db-hash is fine"}), map[string]any{"a": "db is fine"},
 		},

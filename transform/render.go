@@ -45,10 +45,10 @@ func (p *Pipeline) render(ctx context.Context, t *Target, original *unstructured
 	mine.known = &known{podPath: podSpecPaths[kind]}
 	// Overrides come from tenants: the platform's transformers have the last word.
 	if err := override(t.Overrides, obj); err != nil {
-		return nil, &Error{Transformer: "overrides", Err: err}
+		return nil, &Error{Transformer: stepOverrides, Err: err}
 	}
 	if careful {
-		if err := want.check("overrides", obj); err != nil {
+		if err := want.check(stepOverrides, obj); err != nil {
 			return nil, err
 		}
 	}
@@ -69,9 +69,9 @@ func (p *Pipeline) render(ctx context.Context, t *Target, original *unstructured
 		}
 	}
 	if err := p.divide(t, kind, obj); err != nil {
-		return nil, &Error{Transformer: "replicas", Err: err}
+		return nil, &Error{Transformer: stepReplicas, Err: err}
 	}
-	if err := want.check("replicas", obj); err != nil {
+	if err := want.check(stepReplicas, obj); err != nil {
 		return nil, err
 	}
 	if err := refuseToken(obj); err != nil {

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
+	"math"
 	"slices"
 	"strings"
 
@@ -76,7 +77,7 @@ func (a *agreement) add(_ string, value any) {
 	a.votes[key]++
 	a.n++
 	if a.votes[key] == 1 {
-		a.values[key] = value
+		a.values[key] = settled(value)
 	}
 }
 
@@ -101,6 +102,30 @@ func (a *agreement) value(members int) (any, bool) {
 }
 
 func (a *agreement) count() int { return a.n }
+
+// settled is a value with its whole numbers as integers: 1 and 1.0 are the same
+// JSON to canonical, and whichever is heard of first shall not decide.
+func settled(value any) any {
+	switch v := value.(type) {
+	case float64:
+		if whole := int64(v); float64(whole) == v && math.Abs(v) < 1<<53 {
+			return whole
+		}
+	case map[string]any:
+		out := make(map[string]any, len(v))
+		for field, inner := range v {
+			out[field] = settled(inner)
+		}
+		return out
+	case []any:
+		out := make([]any, len(v))
+		for i, inner := range v {
+			out[i] = settled(inner)
+		}
+		return out
+	}
+	return value
+}
 
 func canonical(value any) string {
 	if s, ok := value.(string); ok {

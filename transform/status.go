@@ -47,8 +47,8 @@ func Aggregate(kind schema.GroupKind, a Aggregator) StatusOption {
 
 // NewStatusRules returns the rules for the kinds that the SDK knows, and for
 // all others AgreedStatus, changed by the options. It knows Deployment,
-// StatefulSet, DaemonSet, ReplicaSet, Job, CronJob, Service, Ingress,
-// PersistentVolumeClaim, HorizontalPodAutoscaler and PodDisruptionBudget.
+// StatefulSet, DaemonSet, ReplicaSet, ReplicationController, Job, CronJob, Service,
+// Ingress, Gateway, PersistentVolumeClaim, HorizontalPodAutoscaler and PodDisruptionBudget.
 func NewStatusRules(opts ...StatusOption) *StatusRules {
 	r := &StatusRules{byKind: make(map[schema.GroupKind]Aggregator, len(kinds)), fallback: AgreedStatus{}, dropped: map[schema.GroupKind][]Path{}, health: map[schema.GroupKind]HealthFunc{}}
 	for kind, fields := range kinds {

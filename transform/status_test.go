@@ -138,6 +138,8 @@ func allAggregators() []transform.Aggregator {
 		aggregatorFor("apps", "StatefulSet"),
 		aggregatorFor("apps", "DaemonSet"),
 		aggregatorFor("apps", "ReplicaSet"),
+		aggregatorFor("", "ReplicationController"),
+		aggregatorFor("gateway.networking.k8s.io", "Gateway"),
 		aggregatorFor("batch", "Job"),
 		aggregatorFor("batch", "CronJob"),
 		aggregatorFor("", "Service"),

@@ -53,9 +53,9 @@ func (p *Pipeline) Changes(ctx context.Context, t *Target, original *unstructure
 	}
 	before := obj.DeepCopy()
 	if err := override(t.Overrides, obj); err != nil {
-		return nil, &Error{Transformer: "overrides", Err: err}
+		return nil, &Error{Transformer: stepOverrides, Err: err}
 	}
-	note("overrides", before.Object)
+	note(stepOverrides, before.Object)
 	for _, step := range p.transformers {
 		before := obj.DeepCopy()
 		if err := apply(ctx, step, &mine, obj); err != nil {

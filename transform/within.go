@@ -58,6 +58,7 @@ var (
 	_ Matcher           = (*within)(nil)
 	_ TargetIndependent = (*within)(nil)
 	_ JSONOnly          = (*within)(nil)
+	_ Validator         = (*within)(nil)
 )
 
 // Matches implements Matcher.

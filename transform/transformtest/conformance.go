@@ -48,6 +48,7 @@ func Check(ctx context.Context, step transform.Transformer, target *transform.Ta
 			{"determinism", c.deterministic},
 			{"idempotence", c.idempotent},
 			{"identity", c.keepsIdentity},
+			{"independence", c.independent},
 			{"concurrency", c.concurrent},
 			{"nonsense", c.survives},
 		} {
@@ -129,6 +130,31 @@ func (c checker) keepsIdentity(ctx context.Context, obj *unstructured.Unstructur
 	}
 	if diff := cmp.Diff(obj.Object, original.Object); diff != "" {
 		return fmt.Errorf("the original changed (-want +got):\n%s", diff)
+	}
+	return nil
+}
+
+// independent has a transformer that says that it does not look at its target do
+// the same for another: a cache would give the one's rendering to the other.
+func (c checker) independent(ctx context.Context, obj *unstructured.Unstructured) error {
+	i, ok := c.step.(transform.TargetIndependent)
+	if !ok || !i.TargetIndependent() {
+		return nil
+	}
+	here, err := c.run(ctx, obj)
+	if err != nil {
+		return err
+	}
+	elsewhere := checker{step: c.step, target: &transform.Target{
+		Cluster: c.target.Cluster + "-other", Region: c.target.Region + "-other", Origin: c.target.Origin,
+		Replicas: c.target.Replicas, Division: c.target.Division, Kind: c.target.Kind,
+	}}
+	there, err := elsewhere.run(ctx, obj)
+	if err != nil {
+		return fmt.Errorf("it says that it does not depend on the target, and fails on another: %w", err)
+	}
+	if diff := cmp.Diff(here.Object, there.Object); diff != "" {
+		return fmt.Errorf("it says that it does not depend on the target, and does something else on another (-here +there):\n%s", diff)
 	}
 	return nil
 }

@@ -2,6 +2,7 @@ package transformtest_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"sync/atomic"
@@ -70,6 +71,15 @@ func TestCheck(t *testing.T) {
 		})
 	}
 	require.ErrorContains(t, transformtest.Check(t.Context(), step(nil), nil), "no object")
+	liar := transform.Independent(step(func(t *transform.Target, o *unstructured.Unstructured) { set(o, "cluster", t.Cluster) }))
+	require.ErrorContains(t, transformtest.Check(t.Context(), liar, &transform.Target{}, deployment()), "independence", "a cache would serve it wrongly")
+	needy := transform.Independent(transform.Func("Step", func(_ context.Context, t *transform.Target, _ *unstructured.Unstructured) error {
+		if t.Labels["tier"] == "" {
+			return errors.New("no tier")
+		}
+		return nil
+	}))
+	require.ErrorContains(t, transformtest.Check(t.Context(), needy, &transform.Target{Labels: map[string]string{"tier": "a"}}, deployment()), "fails on another")
 }
 
 func TestRegistries(t *testing.T) {
