@@ -48,6 +48,7 @@ require (
 	go.uber.org/multierr v1.11.0 // indirect
 	google.golang.org/grpc v1.80.0 // indirect
 	k8s.io/component-base v0.36.2 // indirect
+	k8s.io/pod-security-admission v0.36.2
 	k8s.io/streaming v0.36.2 // indirect
 	sigs.k8s.io/apiserver-network-proxy/konnectivity-client v0.34.0 // indirect
 )

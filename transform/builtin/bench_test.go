@@ -10,10 +10,11 @@ import (
 // BenchmarkBuiltins has each transformer change, for the first time, an object
 // that it is for: the time is short of what copying the object costs.
 func BenchmarkBuiltins(b *testing.B) {
-	for _, step := range append(all(), builtin.Autoscalers(), builtin.JobParts()) {
+	for _, step := range append(all(), builtin.Autoscalers(), builtin.DisruptionBudgets(), builtin.JobParts()) {
 		b.Run(step.Name(), func(b *testing.B) {
 			for _, obj := range append(objects(),
 				parse(`{apiVersion: autoscaling/v2, kind: HorizontalPodAutoscaler, spec: {minReplicas: 3, maxReplicas: 30}}`),
+				parse(`{apiVersion: policy/v1, kind: PodDisruptionBudget, spec: {minAvailable: 3}}`),
 				parse(`{apiVersion: batch/v1, kind: Job, spec: {completions: 100, parallelism: 10}}`)) {
 				changed := obj.DeepCopy()
 				if m, ok := step.(transform.Matcher); ok && !m.Matches(europe, obj) {

@@ -31,6 +31,7 @@ type built struct {
 	kinds       []schema.GroupKind // empty: all
 	independent bool               // of the target
 	fn          func(t *transform.Target, obj *unstructured.Unstructured) error
+	problem     error // with the rules, of those that return none
 }
 
 var (
@@ -38,6 +39,7 @@ var (
 	_ transform.Matcher           = (*built)(nil)
 	_ transform.TargetIndependent = (*built)(nil)
 	_ transform.JSONOnly          = (*built)(nil)
+	_ transform.Validator         = (*built)(nil)
 )
 
 // Name implements transform.Transformer.
@@ -54,8 +56,20 @@ func (b *built) TargetIndependent() bool { return b.independent }
 // JSONOnly implements transform.JSONOnly.
 func (b *built) JSONOnly() bool { return true }
 
+// Validate implements transform.Validator.
+func (b *built) Validate() error { return b.problem }
+
+// or notes what is wrong with the rules.
+func (b *built) or(problem error) *built {
+	b.problem = problem
+	return b
+}
+
 // Transform implements transform.Transformer.
 func (b *built) Transform(_ context.Context, t *transform.Target, obj *unstructured.Unstructured) error {
+	if b.problem != nil {
+		return b.problem
+	}
 	if len(b.kinds) > 0 && !slices.Contains(b.kinds, kindOf(obj)) {
 		return nil
 	}

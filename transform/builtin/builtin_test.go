@@ -1,6 +1,7 @@
 package builtin_test
 
 import (
+	"math"
 	"reflect"
 	"strings"
 	"testing"
@@ -26,59 +27,109 @@ func kindsOf(kinds ...string) []schema.GroupKind {
 
 func equal(a, b *unstructured.Unstructured) bool { return reflect.DeepEqual(a.Object, b.Object) }
 
+// A slip is found when the pipeline is built, and told by the name of the transformer,
+// the field and what to do: where the constructor does not refuse, NewPipeline does.
 func TestRefusedRules(t *testing.T) {
+	type made = func() (transform.Transformer, error)
+	metadata := func(r builtin.MetadataRules) made {
+		return func() (transform.Transformer, error) { return builtin.Metadata(r) }
+	}
+	resources := func(r builtin.ResourceRules) made {
+		return func() (transform.Transformer, error) { return builtin.Resources(r) }
+	}
+	inject := func(i builtin.Injection) made {
+		return func() (transform.Transformer, error) { return builtin.Inject(i) }
+	}
+	digests := func(image, digest string) made {
+		return func() (transform.Transformer, error) { return builtin.Digests(map[string]string{image: digest}) }
+	}
+	hosts := func(from, to string) made {
+		return func() (transform.Transformer, error) { return builtin.Hosts(map[string]string{from: to}) }
+	}
+	tolerate := func(t corev1.Toleration) made {
+		return func() (transform.Transformer, error) { return builtin.Tolerations(t) }
+	}
+	spread := func(c corev1.TopologySpreadConstraint) made {
+		return func() (transform.Transformer, error) { return builtin.TopologySpread(c) }
+	}
+	env := func(v builtin.EnvVar) made { return func() (transform.Transformer, error) { return builtin.Env(v) } }
+	plain := func(step transform.Transformer) made {
+		return func() (transform.Transformer, error) { return step, nil }
+	}
+	strategic := func(scheme *runtime.Scheme, patch string) made {
+		return func() (transform.Transformer, error) { return builtin.StrategicMerge(scheme, []byte(patch)) }
+	}
 	for name, tc := range map[string]struct {
 		reason string
-		make   func() (transform.Transformer, error)
+		make   made
+		want   string
 	}{
-		"digest that is none": {"a pin must pin", func() (transform.Transformer, error) {
-			return builtin.Digests(map[string]string{"a": "latest"})
-		}},
-		"digest twice": {"an image has one digest", func() (transform.Transformer, error) {
-			return builtin.Digests(map[string]string{"a@sha256:1": "sha256:2"})
-		}},
-		"our label": {"marks are ours", func() (transform.Transformer, error) {
-			return builtin.Metadata(builtin.MetadataRules{SetLabels: map[string]string{"tmc-sdk.dev/installation": "x"}})
-		}},
-		"a label of ours": {"and all below our domain", func() (transform.Transformer, error) {
-			return builtin.Metadata(builtin.MetadataRules{SetAnnotations: map[string]string{"a.tmc-sdk.dev/b": "x"}})
-		}},
-		"unknown value": {"a slip is found when the pipeline is built", func() (transform.Transformer, error) {
-			return builtin.Metadata(builtin.MetadataRules{SetLabels: map[string]string{"a": "${cluster.regoin}"}})
-		}},
-		"open value": {"", func() (transform.Transformer, error) {
-			return builtin.Env(builtin.EnvVar{Name: "A", Value: "${cluster.name"})
-		}},
-		"nameless": {"", func() (transform.Transformer, error) { return builtin.Env(builtin.EnvVar{Value: "x"}) }},
-		"bad path": {"", func() (transform.Transformer, error) { return builtin.Substitute("a..b") }},
-		"bad bound": {"", func() (transform.Transformer, error) {
-			return builtin.Resources(builtin.ResourceRules{Min: map[string]string{"cpu": "lots"}})
-		}},
-		"bad factor": {"", func() (transform.Transformer, error) {
-			return builtin.Resources(builtin.ResourceRules{Scale: map[string]float64{"cpu": -1}})
-		}},
-		"crossed bound": {"", func() (transform.Transformer, error) {
-			return builtin.Resources(builtin.ResourceRules{Min: map[string]string{"cpu": "2"}, Max: map[string]string{"cpu": "1"}})
-		}},
-		"no domain":     {"", func() (transform.Transformer, error) { return builtin.Hosts(map[string]string{"": "x"}) }},
-		"bad domain":    {"", func() (transform.Transformer, error) { return builtin.Hosts(map[string]string{"a": "${x}"}) }},
-		"no patch":      {"", func() (transform.Transformer, error) { return builtin.JSONPatch(nil) }},
-		"patch of kind": {"a transformer keeps the identity", func() (transform.Transformer, error) { return builtin.MergePatch([]byte(`{"kind": "Secret"}`)) }},
+		"digest that is none":  {"a pin must pin", digests("a", "latest"), `Digests: ["a"]="latest": it is no digest`},
+		"digest cut short":     {"as one that was copied by hand", digests("a", "sha256:0d1e"), "64 hexadecimal digits"},
+		"digest twice":         {"an image has one digest", digests("a@sha256:1", "sha256:"+strings.Repeat("0", 64)), "pinned already"},
+		"our label":            {"marks are ours", metadata(builtin.MetadataRules{SetLabels: map[string]string{"tmc-sdk.dev/installation": "x"}}), "keys of tmc-sdk.dev"},
+		"a label of ours":      {"and all below our domain", metadata(builtin.MetadataRules{SetAnnotations: map[string]string{"a.tmc-sdk.dev/b": "x"}}), `SetAnnotations["a.tmc-sdk.dev/b"]`},
+		"kcp's label":          {"the guard would refuse it", metadata(builtin.MetadataRules{SetLabels: map[string]string{"kcp.io/x": "x"}}), "keys of kcp.io"},
+		"label that is none":   {"", metadata(builtin.MetadataRules{SetLabels: map[string]string{"a b": "x"}}), `Metadata: SetLabels["a b"]="x"`},
+		"value that is none":   {"", metadata(builtin.MetadataRules{SetLabels: map[string]string{"a": "x y"}}), `SetLabels["a"]="x y"`},
+		"star amid":            {"it would remove nothing", metadata(builtin.MetadataRules{RemoveLabels: []string{"a*b"}}), `RemoveLabels[0] "a*b"`},
+		"remove nothing":       {"", metadata(builtin.MetadataRules{RemoveAnnotations: []string{"x", ""}}), "RemoveAnnotations[1]"},
+		"unknown value":        {"", metadata(builtin.MetadataRules{SetLabels: map[string]string{"a": "${cluster.regoin}"}}), "there are cluster.name, cluster.region"},
+		"no key":               {"", metadata(builtin.MetadataRules{SetLabels: map[string]string{"a": "${cluster.labels.}"}}), "there is no value ${cluster.labels.}"},
+		"open value":           {"", env(builtin.EnvVar{Name: "A", Value: "${cluster.name"}), "Env: A: ${cluster.name is not closed"},
+		"nameless":             {"", env(builtin.EnvVar{Value: "x"}), `Env: vars[0].Name ""`},
+		"name with a value":    {"", env(builtin.EnvVar{Name: "A=b"}), `vars[0].Name "A=b"`},
+		"bad path":             {"", func() (transform.Transformer, error) { return builtin.Substitute("a", "a..b") }, "Substitute: paths[1]"},
+		"bad bound":            {"", resources(builtin.ResourceRules{Min: map[string]string{"cpu": "lots"}}), `Resources: Min["cpu"]="lots"`},
+		"negative bound":       {"", resources(builtin.ResourceRules{Max: map[string]string{"cpu": "-1"}}), `Max["cpu"]="-1"`},
+		"bad factor":           {"", resources(builtin.ResourceRules{Scale: map[string]float64{"cpu": -1}}), `Scale["cpu"]=-1`},
+		"no factor":            {"", resources(builtin.ResourceRules{Scale: map[string]float64{"cpu": math.NaN()}}), `Scale["cpu"]=NaN`},
+		"crossed bound":        {"", resources(builtin.ResourceRules{Min: map[string]string{"cpu": "2"}, Max: map[string]string{"cpu": "1"}}), "raise Max or lower Min"},
+		"no domain":            {"", hosts("", "x"), `Hosts: [""]`},
+		"bad domain":           {"", hosts("a", "${x}"), "there is no value ${x}"},
+		"domain with a scheme": {"", hosts("a.b", "https://x"), `Hosts: ["a.b"]="https://x"`},
+		"no patch":             {"", func() (transform.Transformer, error) { return builtin.JSONPatch(nil) }, "JSONPatch: "},
+		"patch of kind":        {"a transformer keeps the identity", func() (transform.Transformer, error) { return builtin.MergePatch([]byte(`{"kind": "Secret"}`)) }, "MergePatch: kind may not"},
 		"patch of name": {"", func() (transform.Transformer, error) {
 			return builtin.JSONPatch([]byte(`[{"op": "replace", "path": "/metadata/name", "value": "x"}]`))
-		}},
+		}, "jsonPatch[0]"},
 		"reference to nothing": {"", func() (transform.Transformer, error) {
 			return builtin.References(builtin.ReferenceRules{More: []builtin.Reference{{}}})
-		}},
-		"merge without a scheme": {"", func() (transform.Transformer, error) { return builtin.StrategicMerge(nil, []byte(`{}`)) }},
-		"merge of nothing": {"", func() (transform.Transformer, error) {
-			return builtin.StrategicMerge(runtime.NewScheme(), []byte(`null`))
-		}},
+		}, "References: More[0]"},
+		"merge without a scheme": {"", strategic(nil, `{}`), "StrategicMerge: scheme"},
+		"merge of nothing":       {"", strategic(runtime.NewScheme(), `null`), "is no object"},
+		"merge of a name":        {"it is the guard's to refuse, and told before", strategic(runtime.NewScheme(), `{"metadata": {"name": "x"}}`), "metadata.name"},
+		"operator":               {"", tolerate(corev1.Toleration{Key: "a", Operator: "Maybe"}), `Tolerations: tolerations[0]: operator: "Maybe" is not known`},
+		"effect":                 {"", tolerate(corev1.Toleration{Key: "a", Effect: "NoSheet"}), "effect"},
+		"every taint":            {"", tolerate(corev1.Toleration{}), "must be Exists"},
+		"a value too much":       {"", tolerate(corev1.Toleration{Key: "a", Operator: corev1.TolerationOpExists, Value: "b"}), "takes no value"},
+		"a key of a taint":       {"", tolerate(corev1.Toleration{Key: "a b"}), "tolerations[0]"},
+		"no skew":                {"", spread(corev1.TopologySpreadConstraint{TopologyKey: "zone", WhenUnsatisfiable: corev1.DoNotSchedule}), "TopologySpread: constraints[0]: maxSkew"},
+		"no topology":            {"", spread(corev1.TopologySpreadConstraint{MaxSkew: 1, WhenUnsatisfiable: corev1.DoNotSchedule}), "topologyKey"},
+		"no consequence":         {"", spread(corev1.TopologySpreadConstraint{MaxSkew: 1, TopologyKey: "zone"}), "whenUnsatisfiable"},
+		"no name server":         {"", func() (transform.Transformer, error) { return builtin.DNS(corev1.DNSNone, corev1.PodDNSConfig{}) }, "DNS: config.nameservers"},
+		"no DNS policy":          {"", func() (transform.Transformer, error) { return builtin.DNS("Maybe", corev1.PodDNSConfig{}) }, "DNS: policy"},
+		"nameless container":     {"", inject(builtin.Injection{Containers: []corev1.Container{{Image: "x"}}}), "Inject: Containers[0].name"},
+		"no image":               {"", inject(builtin.Injection{InitContainers: []corev1.Container{{Name: "x"}}}), "InitContainers[0].image"},
+		"nameless volume":        {"", inject(builtin.Injection{Volumes: []corev1.Volume{{}}}), "Volumes[0].name"},
+		"mount of nothing":       {"", inject(builtin.Injection{Mounts: []corev1.VolumeMount{{Name: "a", MountPath: "etc"}}}), "Mounts[0]"},
+		"selector":               {"", plain(builtin.NodeSelector(map[string]string{"pool": "a b"})), `NodeSelector: labels["pool"]="a b"`},
+		"secret":                 {"", plain(builtin.PullSecrets("a", "B_c")), `PullSecrets: names[1] "B_c"`},
+		"class of no name":       {"", plain(builtin.IngressClasses(builtin.Classes{Map: map[string]string{"a": ""}})), `IngressClasses: Map["a"]=""`},
+		"no class":               {"", plain(builtin.RuntimeClasses(builtin.Classes{Map: map[string]string{"": "a"}})), `RuntimeClasses: Map[""]="a"`},
+		"no priority":            {"", plain(builtin.PriorityClasses(builtin.Classes{Map: map[string]string{"": "a"}})), "PriorityClasses: Map"},
+		"wrapped":                {"whatever is around it", plain(transform.Named("x", transform.Within(transform.Match(builtin.PullSecrets(""), transform.Rule{})))), `names[0] ""`},
 	} {
 		t.Run(name, func(t *testing.T) {
-			_, err := tc.make()
-			require.Error(t, err, tc.reason)
-			require.Panics(t, func() { builtin.Must(tc.make()) })
+			step, err := tc.make()
+			if err == nil {
+				_, err = transform.NewPipeline("main", transform.With(step))
+				require.ErrorContains(t, step.Transform(t.Context(), europe, parse(`{apiVersion: networking.k8s.io/v1, kind: Ingress, spec: {}}`)), "builtin: ", "nobody runs it, either")
+			} else {
+				require.Panics(t, func() { builtin.Must(tc.make()) })
+			}
+			require.ErrorContains(t, err, tc.want, tc.reason)
+			require.ErrorContains(t, err, "builtin: ", tc.reason)
 		})
 	}
 }
@@ -160,6 +211,72 @@ func TestShapes(t *testing.T) {
 			step:   builtin.Must(builtin.Hosts(map[string]string{"example.com": "eu.example.com"})),
 			in:     `{kind: Ingress, apiVersion: networking.k8s.io/v1, spec: {rules: [{host: a.example.com}, {host: a.eu.example.com}]}}`,
 			want:   `{kind: Ingress, apiVersion: networking.k8s.io/v1, spec: {rules: [{host: a.eu.example.com}, {host: a.eu.example.com}]}}`,
+		},
+		"classes of ephemeral volumes": {
+			reason: "a claim is a claim",
+			step:   builtin.StorageClasses(builtin.Classes{Map: map[string]string{"fast": "local"}}),
+			in:     `{kind: Deployment, apiVersion: apps/v1, spec: {template: {spec: {volumes: [1, {ephemeral: {volumeClaimTemplate: {spec: {storageClassName: fast}}}}, {ephemeral: []}]}}}}`,
+			want:   `{kind: Deployment, apiVersion: apps/v1, spec: {template: {spec: {volumes: [1, {ephemeral: {volumeClaimTemplate: {spec: {storageClassName: local}}}}, {ephemeral: []}]}}}}`,
+		},
+		"a claim of another group": {
+			step: builtin.Claims(), in: `{kind: PersistentVolumeClaim, apiVersion: x.io/v1, spec: {volumeName: a}}`, want: `{kind: PersistentVolumeClaim, apiVersion: x.io/v1, spec: {volumeName: a}}`,
+		},
+		"digests of volumes": {
+			step: builtin.Must(builtin.Digests(map[string]string{"m:1": "sha256:" + strings.Repeat("0", 64)})),
+			in:   `{kind: Pod, apiVersion: v1, spec: {volumes: [{image: {reference: "m:1"}}, {image: {reference: "m:2"}}, {image: []}]}}`,
+			want: `{kind: Pod, apiVersion: v1, spec: {volumes: [{image: {reference: "m:1@sha256:` + strings.Repeat("0", 64) + `"}}, {image: {reference: "m:2"}}, {image: []}]}}`,
+		},
+		"hosts of routes": {
+			reason: "a host is a host by whatever protocol",
+			step:   builtin.Must(builtin.Hosts(map[string]string{"example.com": "example.net"})),
+			in:     `{kind: TLSRoute, apiVersion: gateway.networking.k8s.io/v1alpha2, spec: {hostnames: [a.example.com, "*.example.com"]}}`,
+			want:   `{kind: TLSRoute, apiVersion: gateway.networking.k8s.io/v1alpha2, spec: {hostnames: [a.example.net, "*.example.net"]}}`,
+		},
+		"a volume that is not local": {
+			reason: "the Restricted profile has no NFS", step: builtin.SecurityFloor(),
+			in: `{kind: Pod, apiVersion: v1, spec: {volumes: [{name: a, emptyDir: {}}, {name: b, nfs: {server: x}}]}}`, fails: `volume "b" is of the sort nfs`,
+		},
+		"another host's health": {
+			reason: "the kubelet asks from the node", step: builtin.SecurityFloor(),
+			in:   `{kind: Pod, apiVersion: v1, spec: {securityContext: {runAsNonRoot: true, seLinuxOptions: {type: spc_t, level: s0, user: u}, seccompProfile: {type: RuntimeDefault}}, containers: [{livenessProbe: {httpGet: {host: 169.254.169.254, path: /}}, lifecycle: {preStop: {tcpSocket: {host: x, port: 1}}}, securityContext: {allowPrivilegeEscalation: false, capabilities: {drop: [ALL]}}}]}}`,
+			want: `{kind: Pod, apiVersion: v1, spec: {securityContext: {runAsNonRoot: true, seLinuxOptions: {level: s0}, seccompProfile: {type: RuntimeDefault}}, containers: [{livenessProbe: {httpGet: {path: /}}, lifecycle: {preStop: {tcpSocket: {port: 1}}}, securityContext: {allowPrivilegeEscalation: false, capabilities: {drop: [ALL]}}}]}}`,
+		},
+		"a budget of few": {
+			reason: "or no node of the cluster could be drained", step: builtin.DisruptionBudgets(),
+			in:   `{kind: PodDisruptionBudget, apiVersion: policy/v1, spec: {minAvailable: 1, maxUnavailable: 1}}`,
+			want: `{kind: PodDisruptionBudget, apiVersion: policy/v1, spec: {minAvailable: 1, maxUnavailable: 1}}`,
+		},
+		"a budget in percent": {
+			step: builtin.DisruptionBudgets(), in: `{kind: PodDisruptionBudget, apiVersion: policy/v1, spec: {minAvailable: 50%}}`, want: `{kind: PodDisruptionBudget, apiVersion: policy/v1, spec: {minAvailable: 50%}}`,
+		},
+		"a scaler's bounds in their order": {
+			reason: "by the largest remainder the maximum was less than the minimum", step: builtin.Autoscalers(),
+			in:   `{kind: HorizontalPodAutoscaler, apiVersion: autoscaling/v2, spec: {minReplicas: 4, maxReplicas: 5}}`,
+			want: `{kind: HorizontalPodAutoscaler, apiVersion: autoscaling/v2, spec: {minReplicas: 2, maxReplicas: 3}}`,
+		},
+		"references of selectors": {
+			reason: "a namespace is named by its label, too",
+			step:   builtin.Must(builtin.References(builtin.ReferenceRules{Naming: prefixed{}})),
+			in: `{kind: NetworkPolicy, apiVersion: networking.k8s.io/v1, spec: {ingress: [{from: [{namespaceSelector: {matchLabels: {kubernetes.io/metadata.name: a, x: b},
+matchExpressions: [{key: kubernetes.io/metadata.name, operator: In, values: [a, b, 1, [c]]}, {key: x, operator: In, values: [a]}]}}]}]}}`,
+			want: `{kind: NetworkPolicy, apiVersion: networking.k8s.io/v1, spec: {ingress: [{from: [{namespaceSelector: {matchLabels: {kubernetes.io/metadata.name: a-2x9a, x: b},
+matchExpressions: [{key: kubernetes.io/metadata.name, operator: In, values: [a-2x9a, b-2x9a, 1, [c]]}, {key: x, operator: In, values: [a]}]}}]}]}}`,
+		},
+		"references of a mirror": {
+			reason: "requests are copied to nobody else's service",
+			step:   builtin.Must(builtin.References(builtin.ReferenceRules{Naming: prefixed{}})),
+			in:     `{kind: HTTPRoute, apiVersion: gateway.networking.k8s.io/v1, spec: {rules: [{filters: [{requestMirror: {backendRef: {name: b, namespace: other}}}]}]}}`,
+			want:   `{kind: HTTPRoute, apiVersion: gateway.networking.k8s.io/v1, spec: {rules: [{filters: [{requestMirror: {backendRef: {name: b, namespace: other-2x9a}}}]}]}}`,
+		},
+		"references of a scaler": {
+			step: builtin.Must(builtin.References(builtin.ReferenceRules{Naming: prefixed{}, Synced: []schema.GroupKind{{Kind: "Service"}, {Group: "apps", Kind: "Deployment"}}})),
+			in:   `{kind: HorizontalPodAutoscaler, apiVersion: autoscaling/v2, spec: {scaleTargetRef: {kind: Deployment, name: web}, metrics: [{object: {describedObject: {kind: Service, name: web}}}, {object: {describedObject: {kind: Other, name: web}}}]}}`,
+			want: `{kind: HorizontalPodAutoscaler, apiVersion: autoscaling/v2, spec: {scaleTargetRef: {kind: Deployment, name: web-2x9a}, metrics: [{object: {describedObject: {kind: Service, name: web-2x9a}}}, {object: {describedObject: {kind: Other, name: web}}}]}}`,
+		},
+		"a label that becomes none": {
+			reason: "the API server would refuse the copy, and say less",
+			step:   builtin.Must(builtin.Metadata(builtin.MetadataRules{SetLabels: map[string]string{"a": "${cluster.name}/x"}})),
+			in:     `{kind: Pod, apiVersion: v1, metadata: {}}`, fails: "labels[a]",
 		},
 		"a type that is unknown": {
 			step: builtin.Must(builtin.StrategicMerge(runtime.NewScheme(), []byte(`{}`))), in: `{kind: Pod, apiVersion: v1}`, fails: "find the type",

@@ -1,7 +1,10 @@
 package builtin
 
 import (
+	"errors"
+	"fmt"
 	"maps"
+	"slices"
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
@@ -33,6 +36,16 @@ func (c Classes) apply(m object, field string) {
 	case m[field] == nil && c.Default != "":
 		m[field] = c.Default
 	}
+}
+
+// check refuses names that are none. It is given a copy, and finds its own.
+func (c Classes) check(transformer string) error {
+	for _, from := range slices.Sorted(maps.Keys(c.Map)) {
+		if from == "" || c.Map[from] == "" {
+			return refused(transformer, fmt.Sprintf("Map[%q]=%q", from, c.Map[from]), errors.New("both names are needed: Default is for objects that name none, Clear removes names"))
+		}
+	}
+	return nil
 }
 
 // result says whether a name is one that mapping gives, so that twice is once.
@@ -78,7 +91,7 @@ func PriorityClasses(classes Classes) transform.Transformer {
 		delete(pod, "priority")
 		classes.apply(pod, "priorityClassName")
 		return nil
-	})
+	}).or(classes.check("PriorityClasses"))
 }
 
 func podClasses(name, field string, classes Classes) transform.Transformer {
@@ -86,7 +99,7 @@ func podClasses(name, field string, classes Classes) transform.Transformer {
 	return ofPods(name, func(_ *transform.Target, pod object) error {
 		classes.apply(pod, field)
 		return nil
-	})
+	}).or(classes.check(name))
 }
 
 // Kinds that this package knows.
@@ -97,16 +110,17 @@ var (
 	ingressKind     = schema.GroupKind{Group: "networking.k8s.io", Kind: "Ingress"}
 	gatewayKind     = schema.GroupKind{Group: "gateway.networking.k8s.io", Kind: "Gateway"}
 	jobKind         = schema.GroupKind{Group: "batch", Kind: "Job"}
-	routeKind       = schema.GroupKind{Group: "gateway.networking.k8s.io", Kind: "HTTPRoute"}
+	budgetKind      = schema.GroupKind{Group: "policy", Kind: "PodDisruptionBudget"}
 )
 
-// StorageClasses maps the storage classes of claims and of the claim templates
-// of StatefulSets.
+// StorageClasses maps the storage classes of claims, of the claim templates of
+// StatefulSets and of the ephemeral volumes of pods. A name that is mapped to none
+// is one of volumes that are provided by hand.
 func StorageClasses(classes Classes) transform.Transformer {
 	classes = classes.clone()
-	b := &built{name: "StorageClasses", independent: true, kinds: []schema.GroupKind{claimKind, statefulSetKind}}
-	b.fn = func(_ *transform.Target, obj *unstructured.Unstructured) error {
-		eachClaim(obj, func(spec object) { classes.apply(spec, "storageClassName") })
+	b := &built{name: "StorageClasses", independent: true}
+	b.fn = func(t *transform.Target, obj *unstructured.Unstructured) error {
+		eachClaim(t, obj, func(spec object) { classes.apply(spec, "storageClassName") })
 		return nil
 	}
 	return b
@@ -127,5 +141,5 @@ func kindClasses(name, field string, classes Classes, kind schema.GroupKind) tra
 	return ofKinds(name, func(spec object) error {
 		classes.apply(spec, field)
 		return nil
-	}, kind)
+	}, kind).or(classes.check(name))
 }

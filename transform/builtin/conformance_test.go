@@ -32,7 +32,7 @@ func all() []transform.Transformer {
 	_ = corev1.AddToScheme(scheme)
 	classes := builtin.Classes{Map: map[string]string{"fast": "local", "local": "slow", "x": "x"}, Default: "slow", Clear: true}
 	return []transform.Transformer{
-		builtin.Must(builtin.Digests(map[string]string{"app:1": "sha256:0d1e"})),
+		builtin.Must(builtin.Digests(map[string]string{"app:1": "sha256:0d1e4c8f2b7a6953e0d1c4b8a7f6e5d4c3b2a1908f7e6d5c4b3a29180f7e6d5c"})),
 		builtin.Must(builtin.Metadata(builtin.MetadataRules{
 			SetLabels: map[string]string{"example.com/zone": "${cluster.zone}"}, SetAnnotations: map[string]string{"a": "b"},
 			RemoveLabels: []string{"ci/*", "team"}, RemoveAnnotations: []string{"*"},
@@ -44,7 +44,7 @@ func all() []transform.Transformer {
 		builtin.NodeSelector(map[string]string{"pool": "tenants"}),
 		builtin.Must(builtin.Tolerations(corev1.Toleration{Key: "tenants", Operator: corev1.TolerationOpExists})),
 		builtin.Must(builtin.Affinity(corev1.Affinity{NodeAffinity: &corev1.NodeAffinity{}})),
-		builtin.Must(builtin.TopologySpread(corev1.TopologySpreadConstraint{MaxSkew: 1, TopologyKey: "zone"})),
+		builtin.Must(builtin.TopologySpread(corev1.TopologySpreadConstraint{MaxSkew: 1, TopologyKey: "zone", WhenUnsatisfiable: corev1.ScheduleAnyway})),
 		builtin.RuntimeClasses(classes),
 		builtin.PriorityClasses(classes),
 		builtin.StorageClasses(classes),
@@ -89,6 +89,7 @@ func objects() []*unstructured.Unstructured {
 		parse(`{apiVersion: networking.k8s.io/v1, kind: Ingress, metadata: {name: i, namespace: shop}, spec: {ingressClassName: fast, rules: [{host: a.example.com}], tls: [{hosts: [example.com, other.org]}]}}`),
 		parse(`{apiVersion: gateway.networking.k8s.io/v1, kind: Gateway, metadata: {name: g, namespace: shop}, spec: {listeners: [{hostname: example.com}]}}`),
 		parse(`{apiVersion: v1, kind: PersistentVolumeClaim, metadata: {name: c, namespace: shop}, spec: {storageClassName: fast, volumeName: pv}}`),
+		parse(`{apiVersion: gateway.networking.k8s.io/v1, kind: GRPCRoute, metadata: {name: r, namespace: shop}, spec: {hostnames: [a.example.com], rules: [{filters: [{requestMirror: {backendRef: {name: b, namespace: other}}}]}]}}`),
 		parse(`{apiVersion: v1, kind: ConfigMap, metadata: {name: c, namespace: shop}, data: {host: "${cluster.name}"}}`),
 	}
 }

@@ -9,6 +9,7 @@ import (
 
 	"github.com/pmezard/go-difflib/difflib"
 	"github.com/stretchr/testify/require"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"sigs.k8s.io/yaml"
 
 	"github.com/tmc-sdk/tmc/transform"
@@ -30,7 +31,7 @@ func forCorpus(t *testing.T) []transform.Transformer {
 	}
 	special := []transform.Transformer{
 		mirror,
-		builtin.Must(builtin.Digests(map[string]string{"postgres:17.2": "sha256:0d1e"})),
+		builtin.Must(builtin.Digests(map[string]string{"postgres:17.2": "sha256:0d1e4c8f2b7a6953e0d1c4b8a7f6e5d4c3b2a1908f7e6d5c4b3a29180f7e6d5c"})),
 		builtin.StorageClasses(classes("fast-ssd", "standard")),
 		builtin.IngressClasses(classes("nginx", "public")),
 		builtin.GatewayClasses(classes("public")),
@@ -38,6 +39,7 @@ func forCorpus(t *testing.T) []transform.Transformer {
 		builtin.Must(builtin.Hosts(map[string]string{"example.com": "${cluster.region}.example.net", "example.org": "${cluster.region}.example.net", "example": "${cluster.region}.example.net"})),
 		builtin.Must(builtin.References(builtin.ReferenceRules{})),
 		builtin.Autoscalers(),
+		builtin.DisruptionBudgets(),
 		builtin.JobParts(),
 	}
 	own := map[string]bool{}
@@ -83,12 +85,17 @@ func TestCorpus(t *testing.T) {
 	}
 }
 
-// change returns the difference that a transformer makes to a manifest.
-func change(t *testing.T, step transform.Transformer, file string) string {
+func read(t *testing.T, file string) *unstructured.Unstructured {
 	t.Helper()
 	data, err := os.ReadFile(file)
 	require.NoError(t, err)
-	obj := parse(string(data))
+	return parse(string(data))
+}
+
+// change returns the difference that a transformer makes to a manifest.
+func change(t *testing.T, step transform.Transformer, file string) string {
+	t.Helper()
+	obj := read(t, file)
 	if m, ok := step.(transform.Matcher); ok && !m.Matches(europe, obj) {
 		return ""
 	}

@@ -1,6 +1,8 @@
 package builtin
 
 import (
+	"errors"
+
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 
@@ -10,6 +12,12 @@ import (
 // DNS gives a DNS policy and configuration to every pod that has no
 // configuration of its own. The policy may be empty.
 func DNS(policy corev1.DNSPolicy, config corev1.PodDNSConfig) (transform.Transformer, error) {
+	if err := oneOf(policy, "", corev1.DNSClusterFirst, corev1.DNSClusterFirstWithHostNet, corev1.DNSDefault, corev1.DNSNone); err != nil {
+		return nil, refused("DNS", "policy", err)
+	}
+	if policy == corev1.DNSNone && len(config.Nameservers) == 0 {
+		return nil, refused("DNS", "config.nameservers", errors.New("with the policy None at least one is needed"))
+	}
 	configured, err := jsonOf(&config)
 	if err != nil {
 		return nil, err

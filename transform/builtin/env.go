@@ -1,8 +1,10 @@
 package builtin
 
 import (
+	"errors"
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/tmc-sdk/tmc/transform"
 )
@@ -22,12 +24,12 @@ type EnvVar struct {
 func Env(vars ...EnvVar) (transform.Transformer, error) {
 	vars = slices.Clone(vars)
 	isStatic := true
-	for _, v := range vars {
-		if v.Name == "" {
-			return nil, fmt.Errorf("builtin: a variable of value %q has no name", v.Value)
+	for i, v := range vars {
+		if v.Name == "" || strings.ContainsAny(v.Name, "=\x00") {
+			return nil, refused("Env", fmt.Sprintf("vars[%d].Name %q", i, v.Name), errors.New("a name is needed, without ="))
 		}
 		if err := CheckTemplate(v.Value); err != nil {
-			return nil, err
+			return nil, refused("Env", v.Name, err)
 		}
 		isStatic = isStatic && static(map[string]string{"": v.Value})
 	}

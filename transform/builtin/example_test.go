@@ -11,14 +11,14 @@ import (
 
 func ExampleDigests() {
 	show(builtin.Must(builtin.Digests(map[string]string{
-		"nginx:1.29": "sha256:0d1e",
+		"nginx:1.29": "sha256:0d1e4c8f2b7a6953e0d1c4b8a7f6e5d4c3b2a1908f7e6d5c4b3a29180f7e6d5c",
 	})), pod(`containers: [{name: web, image: "nginx:1.29"}]`))
 	// Output:
 	// --- on eu-1:
 	//  spec:
 	//    containers:
 	// -  - image: nginx:1.29
-	// +  - image: nginx:1.29@sha256:0d1e
+	// +  - image: nginx:1.29@sha256:0d1e4c8f2b7a6953e0d1c4b8a7f6e5d4c3b2a1908f7e6d5c4b3a29180f7e6d5c
 	//      name: web
 }
 
@@ -58,6 +58,16 @@ func ExamplePullSecrets() {
 	//    imagePullSecrets:
 	//    - name: own
 	// +  - name: mirror
+}
+
+func ExampleDisruptionBudgets() {
+	show(builtin.DisruptionBudgets(), parse(`{apiVersion: policy/v1, kind: PodDisruptionBudget, spec: {minAvailable: 5}}`))
+	// Output:
+	// --- on eu-1:
+	//  kind: PodDisruptionBudget
+	//  spec:
+	// -  minAvailable: 5
+	// +  minAvailable: 3
 }
 
 func ExampleEnv() {

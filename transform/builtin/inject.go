@@ -22,6 +22,9 @@ type Injection struct {
 // Inject puts containers and volumes into every pod. What a pod already has by
 // the same name stays, mounts by the same path.
 func Inject(i Injection) (transform.Transformer, error) {
+	if err := i.check(); err != nil {
+		return nil, err
+	}
 	initContainers, err := jsonList(i.InitContainers)
 	if err != nil {
 		return nil, err

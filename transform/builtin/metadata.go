@@ -1,11 +1,13 @@
 package builtin
 
 import (
+	"errors"
 	"fmt"
 	"maps"
 	"strings"
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/util/validation"
 
 	"github.com/tmc-sdk/tmc/transform"
 )
@@ -23,15 +25,8 @@ type MetadataRules struct {
 
 // Metadata applies rules to the labels and annotations of every object.
 func Metadata(rules MetadataRules) (transform.Transformer, error) {
-	for _, entries := range []map[string]string{rules.SetLabels, rules.SetAnnotations} {
-		for key, value := range entries {
-			if err := checkKey(key); err != nil {
-				return nil, err
-			}
-			if err := CheckTemplate(value); err != nil {
-				return nil, err
-			}
-		}
+	if err := rules.check(); err != nil {
+		return nil, err
 	}
 	labels, annotations := maps.Clone(rules.SetLabels), maps.Clone(rules.SetAnnotations)
 	b := &built{name: "Metadata", independent: static(labels) && static(annotations)}
@@ -47,13 +42,41 @@ func Metadata(rules MetadataRules) (transform.Transformer, error) {
 	return b, nil
 }
 
-// checkKey refuses what the pipeline's guard would refuse later.
-func checkKey(key string) error {
-	prefix, _, _ := strings.Cut(key, "/")
-	if key == "" || prefix == "tmc-sdk.dev" || strings.HasSuffix(prefix, ".tmc-sdk.dev") {
-		return fmt.Errorf("builtin: key %q is not for transformers to write", key)
+// check refuses what the pipeline's guard, or the API server, would refuse later.
+func (r MetadataRules) check() error {
+	for field, entries := range map[string]map[string]string{"SetLabels": r.SetLabels, "SetAnnotations": r.SetAnnotations} {
+		for key, value := range entries {
+			err := checkKey(key)
+			if err == nil {
+				err = CheckTemplate(value)
+			}
+			if err == nil && field == "SetLabels" && !strings.Contains(value, "${") {
+				err = first(validation.IsValidLabelValue(value))
+			}
+			if err != nil {
+				return refused("Metadata", fmt.Sprintf("%s[%q]=%q", field, key, value), err)
+			}
+		}
+	}
+	for field, keys := range map[string][]string{"RemoveLabels": r.RemoveLabels, "RemoveAnnotations": r.RemoveAnnotations} {
+		for i, key := range keys {
+			if star := strings.IndexByte(key, '*'); key == "" || star >= 0 && star < len(key)-1 {
+				return refused("Metadata", fmt.Sprintf("%s[%d] %q", field, i, key), errors.New("write a key, or what keys begin with and a * at its end"))
+			}
+		}
 	}
 	return nil
+}
+
+// checkKey refuses keys that are none, and those of our domain and of kcp.
+func checkKey(key string) error {
+	prefix, _, _ := strings.Cut(key, "/")
+	for _, domain := range [...]string{"tmc-sdk.dev", "kcp.io"} {
+		if prefix == domain || strings.HasSuffix(prefix, "."+domain) {
+			return fmt.Errorf("keys of %s are not for transformers to write", domain)
+		}
+	}
+	return first(validation.IsQualifiedName(key))
 }
 
 func static(values map[string]string) bool {
@@ -93,6 +116,9 @@ func setEntries(t *transform.Target, metadata object, field string, values map[s
 	}
 	for key, value := range values {
 		expanded, err := Expand(t, value)
+		if err == nil && field == "labels" {
+			err = first(validation.IsValidLabelValue(expanded))
+		}
 		if err != nil {
 			return fmt.Errorf("%s[%s]: %w", field, key, err)
 		}

@@ -42,8 +42,11 @@ func StrategicMerge(scheme *runtime.Scheme, patch []byte) (transform.Transformer
 	if err := utiljson.Unmarshal(patch, &parsed); err != nil {
 		return nil, fmt.Errorf("builtin: StrategicMerge: %w", err)
 	}
-	if scheme == nil || parsed == nil {
-		return nil, errors.New("builtin: StrategicMerge needs a scheme and a patch that is an object")
+	if scheme == nil {
+		return nil, refused("StrategicMerge", "scheme", errors.New("it is nil: give one that knows the kinds to be patched"))
+	}
+	if err := (transform.Override{StrategicMergePatch: patch}).Validate(); err != nil {
+		return nil, fmt.Errorf("builtin: StrategicMerge: %w", err)
 	}
 	return &built{name: "StrategicMerge", independent: true, fn: func(_ *transform.Target, obj *unstructured.Unstructured) error {
 		typed, err := scheme.New(obj.GroupVersionKind())

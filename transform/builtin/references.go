@@ -1,6 +1,7 @@
 package builtin
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -27,6 +28,8 @@ type Reference struct {
 	// IfKind makes it a reference only where the holder's field "kind" has
 	// this value. Empty: always.
 	IfKind string
+
+	ifKey string // the same for the holder's field "key"
 }
 
 // ReferenceRules say which references are rewritten to the names of copies.
@@ -48,10 +51,10 @@ type ReferenceRules struct {
 }
 
 // References rewrites the names of other objects within an object: namespaces
-// wherever they are named (subjects, routes and gateways, webhooks, volumes,
-// network policies, pod affinity), and names of synced kinds (role references,
-// classes, configuration, secrets, claims, service accounts, backends, scale
-// targets).
+// wherever they are named (subjects, routes and gateways, webhooks, volumes, and
+// selectors of network policies, gateways and pod affinity), and names of synced
+// kinds (role references, classes, configuration, secrets, claims, service accounts,
+// backends, scale targets).
 //
 // Put it into every pipeline whose kinds can name a namespace. A name that was
 // cut because it is long can't be told from one that was not mapped: have it
@@ -64,7 +67,7 @@ func References(rules ReferenceRules) (transform.Transformer, error) {
 	follows := func(to schema.GroupKind) bool { return to == namespaceKind || slices.Contains(rules.Synced, to) }
 	for i, ref := range slices.Concat(kubernetesReferences, rules.More) {
 		if ref.In.Kind == "" || ref.To.Kind == "" || ref.Field == "" && ref.Holder.String() == "" {
-			return nil, fmt.Errorf("builtin: reference %d does not say what refers to what", i-len(kubernetesReferences))
+			return nil, refused("References", fmt.Sprintf("More[%d]", i-len(kubernetesReferences)), errors.New("it does not say what refers to what: set In and To, and Field or Holder"))
 		}
 		if follows(ref.To) {
 			r.byKind[ref.In] = append(r.byKind[ref.In], ref)
@@ -104,7 +107,7 @@ func (r references) follow(o transform.Origin, ref Reference, root object) {
 			return r.renamed(o, ref, value), nil
 		}
 		holder, _ := value.(object)
-		if name, has := holder[ref.Field]; has && (ref.IfKind == "" || holder["kind"] == ref.IfKind) {
+		if name, has := holder[ref.Field]; has && (ref.IfKind == "" || holder["kind"] == ref.IfKind) && (ref.ifKey == "" || holder["key"] == ref.ifKey) {
 			holder[ref.Field] = r.renamed(o, ref, name)
 		}
 		return value, nil
@@ -117,6 +120,14 @@ func (r references) follow(o transform.Origin, ref Reference, root object) {
 }
 
 func (r references) renamed(o transform.Origin, ref Reference, value any) any {
+	if list, ok := value.([]any); ok {
+		for i, item := range list {
+			if _, nested := item.([]any); !nested {
+				list[i] = r.renamed(o, ref, item)
+			}
+		}
+		return value
+	}
 	text, ok := value.(string)
 	if !ok || text == "" || ref.To == namespaceKind && slices.Contains(r.shared, text) {
 		return value

@@ -38,21 +38,30 @@ func ref(in schema.GroupKind, holder, field string, to schema.GroupKind) Referen
 func (r Reference) cluster() Reference           { r.ClusterScoped = true; return r }
 func (r Reference) ifKind(kind string) Reference { r.IfKind = kind; return r }
 
+// namespaceLabel is the label by which selectors name namespaces.
+const namespaceLabel = "kubernetes.io/metadata.name"
+
+// ofSelector are the names of namespaces in a selector of namespaces.
+func ofSelector(in schema.GroupKind, selector string) []Reference {
+	expressions := ref(in, selector+".matchExpressions[*]", "values", namespaceKind)
+	expressions.ifKey = namespaceLabel
+	return []Reference{ref(in, selector+".matchLabels", namespaceLabel, namespaceKind), expressions}
+}
+
 // kubernetesReferences are those of the kinds of Kubernetes, pods apart.
 var kubernetesReferences = slices.Concat(
 	ofBinding("RoleBinding"), ofBinding("ClusterRoleBinding"),
 	ofWebhooks("MutatingWebhookConfiguration"), ofWebhooks("ValidatingWebhookConfiguration"),
 	ofRoute("HTTPRoute"), ofRoute("GRPCRoute"), ofRoute("TLSRoute"), ofRoute("TCPRoute"), ofRoute("UDPRoute"),
-	ofStorage(), ofScaler(),
+	ofStorage(), ofScaler(), ofGateway(),
+	ofSelector(policyKind, "spec.ingress[*].from[*].namespaceSelector"), ofSelector(policyKind, "spec.egress[*].to[*].namespaceSelector"),
 	[]Reference{
 		ref(ingressKind, "spec.defaultBackend.service", "name", serviceKind),
 		ref(ingressKind, "spec.rules[*].http.paths[*].backend.service", "name", serviceKind),
 		ref(ingressKind, "spec.tls[*]", "secretName", secretKind),
 		ref(ingressKind, "spec", "ingressClassName", schema.GroupKind{Group: networking, Kind: "IngressClass"}).cluster(),
-		ref(policyKind, "spec.ingress[*].from[*].namespaceSelector.matchLabels", "kubernetes.io/metadata.name", namespaceKind),
-		ref(policyKind, "spec.egress[*].to[*].namespaceSelector.matchLabels", "kubernetes.io/metadata.name", namespaceKind),
-		ref(gatewayKind, "spec.listeners[*].tls.certificateRefs[*]", "namespace", namespaceKind),
-		ref(schema.GroupKind{Group: gatewayAPI, Kind: "ReferenceGrant"}, "spec.from[*]", "namespace", namespaceKind),
+		ref(accountKind, "secrets[*]", "name", secretKind),
+		ref(accountKind, "imagePullSecrets[*]", "name", secretKind),
 	},
 )
 
@@ -76,11 +85,26 @@ func ofWebhooks(kind string) []Reference {
 
 func ofRoute(kind string) []Reference {
 	in := schema.GroupKind{Group: gatewayAPI, Kind: kind}
-	return []Reference{
-		ref(in, "spec.parentRefs[*]", "namespace", namespaceKind),
-		ref(in, "spec.rules[*].backendRefs[*]", "namespace", namespaceKind),
-		ref(in, "spec.rules[*].backendRefs[*]", "name", serviceKind),
+	list := []Reference{ref(in, "spec.parentRefs[*]", "namespace", namespaceKind)}
+	for _, backend := range [...]string{
+		"spec.rules[*].backendRefs[*]", "spec.rules[*].filters[*].requestMirror.backendRef",
+		"spec.rules[*].backendRefs[*].filters[*].requestMirror.backendRef",
+	} {
+		list = append(list, ref(in, backend, "namespace", namespaceKind), ref(in, backend, "name", serviceKind))
 	}
+	return list
+}
+
+func ofGateway() []Reference {
+	return slices.Concat(
+		ofSelector(gatewayKind, "spec.listeners[*].allowedRoutes.namespaces.selector"),
+		[]Reference{
+			ref(gatewayKind, "spec.listeners[*].tls.certificateRefs[*]", "namespace", namespaceKind),
+			ref(gatewayKind, "spec.listeners[*].tls.certificateRefs[*]", "name", secretKind),
+			ref(gatewayKind, "spec.listeners[*].tls.frontendValidation.caCertificateRefs[*]", "namespace", namespaceKind),
+			ref(schema.GroupKind{Group: gatewayAPI, Kind: "ReferenceGrant"}, "spec.from[*]", "namespace", namespaceKind),
+		},
+	)
 }
 
 func ofStorage() []Reference {
@@ -97,10 +121,14 @@ func ofStorage() []Reference {
 }
 
 func ofScaler() []Reference {
-	kinds := []string{"Deployment", "StatefulSet", "ReplicaSet"}
-	list := make([]Reference, 0, len(kinds))
-	for _, kind := range kinds {
-		list = append(list, ref(scalerKind, "spec.scaleTargetRef", "name", schema.GroupKind{Group: "apps", Kind: kind}).ifKind(kind))
+	const target, described = "spec.scaleTargetRef", "spec.metrics[*].object.describedObject"
+	list := []Reference{
+		ref(scalerKind, target, "name", schema.GroupKind{Kind: "ReplicationController"}).ifKind("ReplicationController"),
+		ref(scalerKind, described, "name", serviceKind).ifKind("Service"),
+		ref(scalerKind, described, "name", ingressKind).ifKind("Ingress"),
+	}
+	for _, kind := range [...]string{"Deployment", "StatefulSet", "ReplicaSet"} {
+		list = append(list, ref(scalerKind, target, "name", schema.GroupKind{Group: "apps", Kind: kind}).ifKind(kind))
 	}
 	return list
 }
@@ -123,6 +151,12 @@ var podReferences = slices.Concat(
 		ref(anyPod, "volumes[*].projected.sources[*].configMap", "name", configMapKind),
 		ref(anyPod, "volumes[*].projected.sources[*].secret", "name", secretKind),
 		ref(anyPod, "volumes[*].csi.nodePublishSecretRef", "name", secretKind),
+		ref(anyPod, "volumes[*].azureFile", "secretName", secretKind),
+		ref(anyPod, "volumes[*].cephfs.secretRef", "name", secretKind),
+		ref(anyPod, "volumes[*].flexVolume.secretRef", "name", secretKind),
+		ref(anyPod, "volumes[*].iscsi.secretRef", "name", secretKind),
+		ref(anyPod, "volumes[*].rbd.secretRef", "name", secretKind),
+		ref(anyPod, "volumes[*].ephemeral.volumeClaimTemplate.spec", "storageClassName", classKind).cluster(),
 		ref(anyPod, "volumes[*].persistentVolumeClaim", "claimName", claimKind),
 	},
 )
@@ -137,8 +171,13 @@ func ofContainers(containers string) []Reference {
 }
 
 func ofAffinity(affinity string) []Reference {
-	return []Reference{
-		ref(anyPod, affinity+".requiredDuringSchedulingIgnoredDuringExecution[*].namespaces[*]", "", namespaceKind),
-		ref(anyPod, affinity+".preferredDuringSchedulingIgnoredDuringExecution[*].podAffinityTerm.namespaces[*]", "", namespaceKind),
+	var list []Reference
+	for _, term := range [...]string{
+		affinity + ".requiredDuringSchedulingIgnoredDuringExecution[*]",
+		affinity + ".preferredDuringSchedulingIgnoredDuringExecution[*].podAffinityTerm",
+	} {
+		list = append(list, ref(anyPod, term+".namespaces[*]", "", namespaceKind))
+		list = append(list, ofSelector(anyPod, term+".namespaceSelector")...)
 	}
+	return list
 }

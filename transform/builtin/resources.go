@@ -1,6 +1,7 @@
 package builtin
 
 import (
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -26,25 +27,29 @@ type ResourceRules struct {
 func Resources(rules ResourceRules) (transform.Transformer, error) {
 	r := resources{scale: maps.Clone(rules.Scale), min: map[string]resource.Quantity{}, max: map[string]resource.Quantity{}}
 	for name, factor := range r.scale {
-		if !(factor > 0 && factor <= 1000) {
-			return nil, fmt.Errorf("builtin: %s can't be scaled by %v", name, factor)
+		if name == "" || !(factor > 0 && factor <= 1000) {
+			return nil, refused("Resources", fmt.Sprintf("Scale[%q]=%v", name, factor), errors.New("name a resource and a factor greater than 0 and at most 1000"))
 		}
 	}
 	for _, b := range []struct {
-		from map[string]string
-		to   map[string]resource.Quantity
-	}{{rules.Min, r.min}, {rules.Max, r.max}} {
+		field string
+		from  map[string]string
+		to    map[string]resource.Quantity
+	}{{"Min", rules.Min, r.min}, {"Max", rules.Max, r.max}} {
 		for name, text := range b.from {
 			q, err := resource.ParseQuantity(text)
+			if err == nil && (name == "" || q.Sign() < 0) {
+				err = errors.New("name a resource and an amount that is not negative")
+			}
 			if err != nil {
-				return nil, fmt.Errorf("builtin: bound %q of %s: %w", text, name, err)
+				return nil, refused("Resources", fmt.Sprintf("%s[%q]=%q", b.field, name, text), err)
 			}
 			b.to[name] = q
 		}
 	}
 	for name, low := range r.min {
 		if high, has := r.max[name]; has && high.Cmp(low) < 0 {
-			return nil, fmt.Errorf("builtin: the bounds of %s exclude each other", name)
+			return nil, refused("Resources", fmt.Sprintf("Min[%q] and Max[%q]", name, name), errors.New("they exclude each other: raise Max or lower Min"))
 		}
 	}
 	all := maps.Clone(rules.Min)

@@ -1,6 +1,7 @@
 package builtin
 
 import (
+	"fmt"
 	"maps"
 
 	corev1 "k8s.io/api/core/v1"
@@ -13,6 +14,10 @@ import (
 // the tenant demands of the same labels.
 func NodeSelector(labels map[string]string) transform.Transformer {
 	labels = maps.Clone(labels)
+	var problem error
+	if err := checkLabels(labels); err != nil {
+		problem = fmt.Errorf("builtin: NodeSelector: labels%w", err)
+	}
 	return ofPods("NodeSelector", func(_ *transform.Target, pod object) error {
 		if selector := objectAt(pod, "nodeSelector"); selector != nil {
 			for key, value := range labels {
@@ -20,11 +25,16 @@ func NodeSelector(labels map[string]string) transform.Transformer {
 			}
 		}
 		return nil
-	})
+	}).or(problem)
 }
 
 // Tolerations adds tolerations to every pod.
 func Tolerations(tolerations ...corev1.Toleration) (transform.Transformer, error) {
+	for i, toleration := range tolerations {
+		if err := checkToleration(toleration); err != nil {
+			return nil, refused("Tolerations", fmt.Sprintf("tolerations[%d]", i), err)
+		}
+	}
 	items, err := jsonList(tolerations)
 	if err != nil {
 		return nil, err
@@ -55,6 +65,11 @@ func Affinity(affinity corev1.Affinity) (transform.Transformer, error) {
 
 // TopologySpread gives constraints to pods that have none.
 func TopologySpread(constraints ...corev1.TopologySpreadConstraint) (transform.Transformer, error) {
+	for i, constraint := range constraints {
+		if err := checkSpread(constraint); err != nil {
+			return nil, refused("TopologySpread", fmt.Sprintf("constraints[%d]", i), err)
+		}
+	}
 	items, err := jsonList(constraints)
 	if err != nil {
 		return nil, err

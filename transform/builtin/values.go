@@ -20,10 +20,10 @@ import (
 // none.
 func Substitute(paths ...string) (transform.Transformer, error) {
 	parsed := make([]transform.Path, 0, len(paths))
-	for _, text := range paths {
+	for i, text := range paths {
 		p, err := transform.ParsePath(text)
 		if err != nil {
-			return nil, fmt.Errorf("builtin: %w", err)
+			return nil, refused("Substitute", fmt.Sprintf("paths[%d]", i), err)
 		}
 		parsed = append(parsed, p)
 	}
@@ -94,21 +94,28 @@ func CheckTemplate(text string) error {
 		}
 		name, behind, closed := strings.Cut(after, "}")
 		if !closed {
-			return fmt.Errorf("builtin: ${%s is not closed", name)
+			return fmt.Errorf("${%s is not closed: write }, or $${ for a ${ that is meant", name)
 		}
 		if !known(name) {
-			return fmt.Errorf("builtin: there is no value ${%s}", name)
+			return fmt.Errorf("there is no value ${%s}: there are %s, cluster.labels.KEY and cluster.properties.KEY", name, strings.Join(values, ", "))
 		}
 		rest = behind
 	}
 }
 
+// values are those that have no key.
+var values = []string{
+	"cluster.name", "cluster.region", "cluster.zone", "cluster.provider", "cluster.version",
+	"origin.workspace", "origin.namespace", "origin.name",
+}
+
 func known(name string) bool {
-	return strings.HasPrefix(name, "cluster.labels.") || strings.HasPrefix(name, "cluster.properties.") ||
-		slices.Contains([]string{
-			"cluster.name", "cluster.region", "cluster.zone", "cluster.provider", "cluster.version",
-			"origin.workspace", "origin.namespace", "origin.name",
-		}, name)
+	for _, of := range [...]string{"cluster.labels.", "cluster.properties."} {
+		if key, is := strings.CutPrefix(name, of); is {
+			return key != ""
+		}
+	}
+	return slices.Contains(values, name)
 }
 
 func lookup(t *transform.Target, name string) (value string, ok bool) {

@@ -82,6 +82,7 @@ func Builtins() map[string]Factory {
 		"Claims":               plain(builtin.Claims),
 		"DNS":                  With(func(p dns) (transform.Transformer, error) { return builtin.DNS(p.Policy, p.Config) }),
 		"Digests":              With(builtin.Digests),
+		"DisruptionBudgets":    plain(builtin.DisruptionBudgets),
 		"Env":                  With(func(p []builtin.EnvVar) (transform.Transformer, error) { return builtin.Env(p...) }),
 		"GatewayClasses":       sure(builtin.GatewayClasses),
 		"Hosts":                With(builtin.Hosts),
