@@ -13,10 +13,10 @@ import (
 )
 
 // Aggregate returns an aggregator that gives what the expression gives, a map,
-// as the status. It reads all copies each time: where it matters, declare rules
-// instead.
+// as the status. It reads all copies for every event of one: where there are many,
+// take Project, or transform.Fields.
 func Aggregate(name, expression string, opts ...Option) (transform.Aggregator, error) {
-	program, err := compile(aggregating, expression, optionsOf(opts).limit, cel.MapType(cel.StringType, cel.DynType))
+	program, err := optionsOf(opts).compile(aggregating, expression, cel.MapType(cel.StringType, cel.DynType))
 	if err != nil {
 		return nil, fmt.Errorf("expression: %s: %w", name, err)
 	}

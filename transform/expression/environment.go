@@ -1,6 +1,7 @@
 package expression
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 	"sync"
@@ -49,26 +50,30 @@ func escaping(name, overload string) cel.EnvOption {
 }
 
 // compile makes a program of an expression, for results of a type.
-func compile(env func() (*cel.Env, error), text string, limit uint64, want *cel.Type) (cel.Program, error) {
+// It returns the expression as well.
+func compile(env func() (*cel.Env, error), text string, limit uint64, want *cel.Type) (cel.Program, *cel.Ast, error) {
+	if strings.TrimSpace(text) == "" {
+		return nil, nil, errors.New("the expression is empty: write one that gives " + want.String())
+	}
 	if len(text) > maxText {
-		return nil, fmt.Errorf("the expression is longer than %d bytes", maxText)
+		return nil, nil, fmt.Errorf("the expression is longer than %d bytes", maxText)
 	}
 	e, err := env()
 	if err != nil {
-		return nil, fmt.Errorf("prepare CEL: %w", err)
+		return nil, nil, fmt.Errorf("prepare CEL: %w", err)
 	}
 	ast, issues := e.Compile(text)
 	if err := issues.Err(); err != nil {
-		return nil, fmt.Errorf("compile %q: %w", text, err)
+		return nil, nil, fmt.Errorf("compile %q: %w", text, err)
 	}
 	got := ast.OutputType()
 	isMap := want.Kind() == types.MapKind && got.Kind() == types.StructKind && got.TypeName() == objectType
 	if !isMap && !got.IsExactType(cel.DynType) && got.Kind() != want.Kind() {
-		return nil, fmt.Errorf("%q gives %s and not %s", text, got, want)
+		return nil, nil, fmt.Errorf("%q gives %s and not %s", text, got, want)
 	}
 	program, err := e.Program(ast, cel.EvalOptions(cel.OptOptimize), cel.CostLimit(limit))
 	if err != nil {
-		return nil, fmt.Errorf("plan %q: %w", text, err)
+		return nil, nil, fmt.Errorf("plan %q: %w", text, err)
 	}
-	return program, nil
+	return program, ast, nil
 }

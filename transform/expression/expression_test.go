@@ -2,6 +2,7 @@ package expression_test
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"strings"
 	"testing"
@@ -9,6 +10,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/stretchr/testify/require"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	utiljson "k8s.io/apimachinery/pkg/util/json"
 	"sigs.k8s.io/yaml"
 
 	"github.com/tmc-sdk/tmc/transform"
@@ -155,6 +157,8 @@ func TestExpressionsThatAreNone(t *testing.T) {
 		"wrong type":     {"and a result that can't be", `"text"`, nil},
 		"bad condition":  {"", `{}`, []expression.Option{expression.When(`1 +`)}},
 		"type condition": {"", `{}`, []expression.Option{expression.When(`1 + 1`)}},
+		"empty":          {"", " ", nil},
+		"no limit":       {"nothing would run", `{}`, []expression.Option{expression.Limit(0)}},
 		"too long":       {"", `"` + strings.Repeat("x", 20<<10) + `"`, nil},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -162,7 +166,9 @@ func TestExpressionsThatAreNone(t *testing.T) {
 			require.ErrorContains(t, err, "step", tc.reason)
 		})
 	}
-	_, err := expression.Aggregate("agg", `[1]`)
+	_, err := expression.Patch("", `[]`)
+	require.ErrorContains(t, err, "name is empty")
+	_, err = expression.Aggregate("agg", `[1]`)
 	require.ErrorContains(t, err, "agg")
 }
 
@@ -240,4 +246,148 @@ func BenchmarkTransform(b *testing.B) {
 			}
 		})
 	}
+}
+
+func ExampleProject() {
+	lag, err := expression.Project("Lag", `{"lag": copy.status.lag, "ready": copy.status.phase == "Ready"}`,
+		transform.Fields{Kind: "Lag", Max: []string{"lag"}, All: []string{"ready"}})
+	if err != nil {
+		panic(err)
+	}
+	tally := transform.NewTally(lag)
+	for _, cluster := range []string{"eu-1", "us-1"} {
+		tally.Set(transform.Observed{Cluster: cluster, Copy: parse(`{apiVersion: v1, kind: X, status: {lag: 3, phase: Ready}}`)})
+	}
+	tally.Set(transform.Observed{Cluster: "us-1", Copy: parse(`{apiVersion: v1, kind: X, status: {lag: 7, phase: Moving}}`)})
+	status, err := tally.Status(&unstructured.Unstructured{})
+	fmt.Println(status, err)
+	// Output: map[lag:7 ready:false] <nil>
+}
+
+func TestProject(t *testing.T) {
+	a, err := expression.Project("agg", `{"count": copy.status.count, "name": copy.metadata.name}`, transform.Fields{Kind: "Agg", Sum: []string{"count"}, Agree: []string{"name"}})
+	require.NoError(t, err)
+	on := func(cluster, text string) transform.Observed {
+		seen := transform.Observed{Cluster: cluster}
+		if text != "" {
+			seen.Copy = parse(`{apiVersion: v1, kind: X, metadata: {name: web, generation: 1}, status: ` + text + `}`)
+		}
+		return seen
+	}
+	original := parse(`{apiVersion: v1, kind: X, metadata: {generation: 5}}`)
+	const good = `{count: 2, observedGeneration: 1, conditions: [{type: Ready, status: "True"}]}`
+	tally := transform.NewTally(a)
+	for name, tc := range map[string]struct {
+		reason      string
+		copies      []transform.Observed
+		want, fails string
+	}{
+		"one":    {"what the expression says of it", []transform.Observed{on("a", good)}, `{count: 2, name: web, observedGeneration: 5, conditions: [{type: Ready, status: "True"}]}`, ""},
+		"two":    {"", []transform.Observed{on("a", good), on("b", good)}, `{count: 4, name: web, observedGeneration: 5, conditions: [{type: Ready, status: "True"}]}`, ""},
+		"silent": {"one that has said nothing is not asked", []transform.Observed{on("a", good), on("b", "{}"), on("c", "")}, `{count: 2, conditions: [{type: Ready, status: Unknown, reason: NotReportedByAll, message: 2 of 3 clusters have not reported it yet}]}`, ""},
+		"fails":  {"the first by name is told, and the tally goes on", []transform.Observed{on("c", "{m: 1}"), on("a", good), on("b", "{m: 1}")}, "", "the copy on cluster b: no such key: count"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			for _, cluster := range []string{"a", "b", "c"} {
+				tally.Remove(cluster)
+			}
+			for _, c := range tc.copies {
+				tally.Set(c)
+			}
+			got, err := tally.Status(original)
+			whole, wholeErr := a.Aggregate(original, tc.copies)
+			require.Equal(t, fmt.Sprint(err), fmt.Sprint(wholeErr))
+			require.Equal(t, got, whole)
+			if tc.fails != "" {
+				require.ErrorContains(t, err, tc.fails, tc.reason)
+				return
+			}
+			require.NoError(t, err)
+			if diff := cmp.Diff(parse(`{kind: X, apiVersion: v1, status: ` + tc.want + `}`).Object["status"], any(got)); diff != "" {
+				t.Errorf("%s (-want +got):\n%s", tc.reason, diff)
+			}
+		})
+	}
+	_, err = expression.Project("agg", `{}`, transform.Fields{Sum: []string{""}})
+	require.ErrorContains(t, err, "expression: agg: field 0")
+	_, err = expression.Project("agg", `copy.x +`, transform.Fields{})
+	require.ErrorContains(t, err, "expression: agg: compile")
+}
+
+// One cluster's event costs the same among ten clusters and among a thousand.
+func TestProjectReadsOneCopyForAnEvent(t *testing.T) {
+	a, err := expression.Project("agg", `{"count": copy.status.count}`, transform.Fields{Kind: "Agg", Sum: []string{"count"}})
+	require.NoError(t, err)
+	cost := func(size int) float64 {
+		tally := transform.NewTally(a)
+		seen := transform.Observed{Copy: parse(`{apiVersion: v1, kind: X, metadata: {generation: 1}, status: {count: 1}}`)}
+		for i := range size {
+			seen.Cluster = fmt.Sprint("c", i)
+			tally.Set(seen)
+		}
+		return testing.AllocsPerRun(20, func() {
+			tally.Set(seen)
+			_, _ = tally.Status(seen.Copy) // it fails for nothing
+		})
+	}
+	few, many := cost(10), cost(1000)
+	require.LessOrEqual(t, many, few+10)
+}
+
+// What does not mention the target is rendered once for all clusters.
+func TestExpressionsDependOnTheTargetOnlyIfTheyMentionIt(t *testing.T) {
+	for text, want := range map[string]bool{
+		`{"a": origin.name + object.kind}`: true, `{"a": "target"}`: true, `{"target": object.target}`: true,
+		`{"a": target.region}`: false, `{"a": has(target.region)}`: false, `{"a": [1].map(x, target.labels)}`: false, `{"a": .target}`: false,
+	} {
+		step, err := expression.Merge("step", text)
+		require.NoError(t, err, text)
+		require.Equal(t, want, step.(transform.TargetIndependent).TargetIndependent(), text)
+	}
+	step, err := expression.Merge("step", `{}`, expression.When(`target.region == "eu"`))
+	require.NoError(t, err)
+	require.False(t, step.(transform.TargetIndependent).TargetIndependent(), "nor does the condition")
+}
+
+// FuzzAggregates: whatever a copy's status is, aggregates and health return, and what
+// comes of them is JSON.
+func FuzzAggregates(f *testing.F) {
+	f.Add([]byte(`{"n":1,"phase":"Ready","l":[{"a":1}]}`), []byte(`{"n":"x","l":{}}`))
+	f.Add([]byte(`{"conditions":[1],"observedGeneration":"x"}`), []byte(`{}`))
+	whole, err := expression.Aggregate("whole", `{"n": copies.map(c, c.status.?n.orValue(0)), "first": copies[0].status}`)
+	if err != nil {
+		f.Fatal(err)
+	}
+	each, err := expression.Project("each", `{"n": copy.status.?n.orValue(0), "l": copy.status.?l.orValue([])}`,
+		transform.Fields{Kind: "Each", Sum: []string{"n"}, Merge: []transform.Keyed{{Field: "l", Keys: []string{"a"}}}})
+	if err != nil {
+		f.Fatal(err)
+	}
+	health, err := expression.Health("health", `{"health": copy.status.?phase.orValue("Healthy"), "message": copy.status.?message.orValue("")}`)
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Fuzz(func(t *testing.T, a, b []byte) {
+		var first, second map[string]any
+		if utiljson.Unmarshal(a, &first) != nil || utiljson.Unmarshal(b, &second) != nil {
+			return
+		}
+		copies := []transform.Observed{
+			{Cluster: "a", Copy: &unstructured.Unstructured{Object: map[string]any{"status": first}}},
+			{Cluster: "b", Copy: &unstructured.Unstructured{Object: map[string]any{"status": second}}},
+		}
+		for _, aggregator := range []transform.Aggregator{whole, each} {
+			status, err := aggregator.Aggregate(&unstructured.Unstructured{Object: map[string]any{}}, copies)
+			if err != nil {
+				continue
+			}
+			if _, err := json.Marshal(status); err != nil {
+				t.Errorf("%s: %v: %v", aggregator.Name(), err, status)
+			}
+		}
+		rules := transform.NewStatusRules(transform.HealthBy(copies[0].Copy.GroupVersionKind().GroupKind(), health))
+		if told, _ := rules.Health(copies[0].Copy); told == "" {
+			t.Error("no health")
+		}
+	})
 }

@@ -17,7 +17,7 @@ import (
 //
 // A copy on which it fails has the health Unknown.
 func Health(name, expression string, opts ...Option) (transform.HealthFunc, error) {
-	program, err := compile(judging, expression, optionsOf(opts).limit, cel.MapType(cel.StringType, cel.DynType))
+	program, err := optionsOf(opts).compile(judging, expression, cel.MapType(cel.StringType, cel.DynType))
 	if err != nil {
 		return nil, fmt.Errorf("expression: %s: %w", name, err)
 	}

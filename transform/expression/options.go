@@ -1,6 +1,7 @@
 package expression
 
 import (
+	"errors"
 	"fmt"
 
 	"github.com/google/cel-go/cel"
@@ -26,6 +27,15 @@ func Limit(cost uint64) Option {
 	return func(o *options) { o.limit = cost }
 }
 
+// compile is the function compile, for the options' limit.
+func (o options) compile(env func() (*cel.Env, error), text string, want *cel.Type) (cel.Program, error) {
+	if o.limit == 0 {
+		return nil, errors.New("limit 0 lets nothing run: leave the option Limit out for the default")
+	}
+	program, _, err := compile(env, text, o.limit, want)
+	return program, err
+}
+
 func optionsOf(opts []Option) options {
 	o := options{limit: 1_000_000}
 	for _, opt := range opts {
@@ -40,7 +50,7 @@ func (o options) joined(env func() (*cel.Env, error), text string) (string, erro
 	if o.when == "" {
 		return text, nil
 	}
-	if _, err := compile(env, o.when, o.limit, cel.BoolType); err != nil {
+	if _, err := o.compile(env, o.when, cel.BoolType); err != nil {
 		return "", fmt.Errorf("condition: %w", err)
 	}
 	return "(" + o.when + "\n) ? dyn(" + text + "\n) : dyn(null)", nil

@@ -4,8 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/google/cel-go/cel"
+	"github.com/google/cel-go/common/ast"
 	"github.com/google/cel-go/common/types"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
@@ -45,31 +47,50 @@ func Patch(name, expression string, opts ...Option) (transform.Transformer, erro
 
 func newTransformer(name, text string, want *cel.Type, opts []Option, apply func(map[string]any, any) error) (transform.Transformer, error) {
 	o := optionsOf(opts)
-	program, err := compile(transforming, text, o.limit, want)
+	if name == "" {
+		return nil, errors.New("expression: the name is empty: conditions and logs tell a transformer by it")
+	}
+	if _, err := o.compile(transforming, text, want); err != nil {
+		return nil, fmt.Errorf("expression: %s: %w", name, err)
+	}
+	text, err := o.joined(transforming, text)
 	if err != nil {
 		return nil, fmt.Errorf("expression: %s: %w", name, err)
 	}
-	if text, err = o.joined(transforming, text); err != nil {
+	if o.when != "" {
+		want = cel.DynType
+	}
+	program, parsed, err := compile(transforming, text, o.limit, want)
+	if err != nil {
 		return nil, fmt.Errorf("expression: %s: %w", name, err)
 	}
-	if o.when != "" {
-		if program, err = compile(transforming, text, o.limit, cel.DynType); err != nil {
-			return nil, fmt.Errorf("expression: %s: %w", name, err)
+	return &transformer{name: name, program: program, conditional: o.when != "", independent: !mentions(parsed, "target"), apply: apply}, nil
+}
+
+// mentions says whether an expression has an identifier, of whatever it is.
+func mentions(parsed *cel.Ast, identifier string) bool {
+	found := false
+	ast.PreOrderVisit(parsed.NativeRep().Expr(), ast.NewExprVisitor(func(e ast.Expr) {
+		if e.Kind() == ast.IdentKind && strings.TrimPrefix(e.AsIdent(), ".") == identifier {
+			found = true
 		}
-	}
-	return &transformer{name: name, program: program, conditional: o.when != "", apply: apply}, nil
+	}))
+	return found
 }
 
 type transformer struct {
 	name        string
 	program     cel.Program
 	conditional bool // null is for objects that the condition is not for
+	independent bool // of the target
 	apply       func(obj map[string]any, result any) error
 }
 
 var (
 	_ transform.Transformer = (*transformer)(nil)
 	_ transform.JSONOnly    = (*transformer)(nil)
+
+	_ transform.TargetIndependent = (*transformer)(nil)
 )
 
 // Name implements transform.Transformer.
@@ -77,6 +98,10 @@ func (t *transformer) Name() string { return t.name }
 
 // JSONOnly implements transform.JSONOnly.
 func (t *transformer) JSONOnly() bool { return true }
+
+// TargetIndependent implements transform.TargetIndependent: an expression that does
+// not mention the target does not depend on it.
+func (t *transformer) TargetIndependent() bool { return t.independent }
 
 // Transform implements transform.Transformer.
 func (t *transformer) Transform(_ context.Context, target *transform.Target, obj *unstructured.Unstructured) error {
