@@ -49,6 +49,23 @@ func ShardingRules() []rbacv1.PolicyRule {
 	return []rbacv1.PolicyRule{{APIGroups: []string{"coordination.k8s.io"}, Resources: []string{"leases"}, Verbs: []string{"get", "list", "create", "update", "delete"}}}
 }
 
+// TombstoneRules are what a controller needs in the namespace that keeps its
+// tombstones.
+func TombstoneRules() []rbacv1.PolicyRule {
+	return []rbacv1.PolicyRule{{APIGroups: []string{""}, Resources: []string{"configmaps"}, Verbs: []string{"create", "delete", "list"}}}
+}
+
+// MailboxRules are what the hub's side of pull mode needs in the platform's
+// workspace beside PlatformRules: to make, find and end the workspaces that are
+// mailboxes, and to keep and bind the export of theirs. In a mailbox it needs
+// nothing more, for kcp makes who creates a workspace its admin.
+func MailboxRules(export string) []rbacv1.PolicyRule {
+	return []rbacv1.PolicyRule{
+		{APIGroups: []string{"tenancy.kcp.io"}, Resources: []string{"workspaces"}, Verbs: []string{"create", "delete", "get", "list"}},
+		{APIGroups: []string{"apis.kcp.io"}, Resources: []string{"apiexports"}, ResourceNames: []string{export + "-mailbox"}, Verbs: []string{"bind", "get", "update"}},
+	}
+}
+
 // Role returns a role for one namespace that has the given rules.
 func Role(namespace, name string, rules []rbacv1.PolicyRule) *rbacv1.Role {
 	r := &rbacv1.Role{Rules: rules}

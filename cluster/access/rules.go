@@ -45,6 +45,26 @@ func TidyRules() []rbacv1.PolicyRule {
 	return []rbacv1.PolicyRule{{APIGroups: []string{"*"}, Resources: []string{"*"}, Verbs: []string{"list"}}}
 }
 
+// AgentRules are what an agent needs in its own namespace of its own cluster, beside
+// LeaseRules there: to keep its credentials in a Secret of the given name. For the
+// rest of the cluster it needs FleetRules and SyncRules, as a controller does that
+// reaches into the cluster from outside.
+func AgentRules(secret string) []rbacv1.PolicyRule {
+	return []rbacv1.PolicyRule{
+		{APIGroups: []string{""}, Resources: []string{"secrets"}, Verbs: []string{"create"}}, // a name can't bound what is not there yet
+		{APIGroups: []string{""}, Resources: []string{"secrets"}, ResourceNames: []string{secret}, Verbs: []string{"get", "update"}},
+	}
+}
+
+// ReviewRules are what a program needs in the cluster whose API server it asks who
+// reads its metrics, and whether they may.
+func ReviewRules() []rbacv1.PolicyRule {
+	return []rbacv1.PolicyRule{
+		{APIGroups: []string{"authentication.k8s.io"}, Resources: []string{"tokenreviews"}, Verbs: []string{"create"}},
+		{APIGroups: []string{"authorization.k8s.io"}, Resources: []string{"subjectaccessreviews"}, Verbs: []string{"create"}},
+	}
+}
+
 // ClusterRole returns the role that has the given rules, ready to be applied
 // or printed.
 func ClusterRole(name string, rules []rbacv1.PolicyRule) *rbacv1.ClusterRole {

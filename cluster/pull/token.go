@@ -169,6 +169,7 @@ func NewToken(ctx context.Context, cfg *rest.Config, cluster string, opts ...Tok
 		return nil, err
 	}
 	secret := joinSecret()
+	secret.Annotations = map[string]string{annotationExpires: time.Now().Add(o.ttl).UTC().Format(time.RFC3339)}
 	if err := c.Create(ctx, secret); err != nil {
 		return nil, fmt.Errorf("make bootstrap token: create Secret: %w", err)
 	}

@@ -52,8 +52,8 @@ type Workspaces struct {
 // NewWorkspaces returns the mailboxes below the workspace that the config leads
 // to, which has the tenants' export of the given name. The resources are those
 // that go into mailboxes; agents are allowed no others. The config needs create,
-// get, list and delete on workspaces, and get, create and update on apiexports;
-// kcp makes who creates a workspace its admin.
+// get, list and delete on workspaces, and get, create, update and bind on apiexports
+// (access.MailboxRules); kcp makes who creates a workspace its admin.
 func NewWorkspaces(platform *rest.Config, export string, resources ...schema.GroupVersionResource) (*Workspaces, error) {
 	switch {
 	case platform == nil:

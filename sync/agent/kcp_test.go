@@ -15,6 +15,7 @@ import (
 
 // One world, for servers are dear; each step stands on the one before.
 func TestPullMode(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, "eu-1", "us-1")
 	w.register("eu-1")
 	w.waitCluster("eu-1", "Reachable", "False", "Unreachable")

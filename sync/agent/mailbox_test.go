@@ -1,11 +1,9 @@
-package pull_test
+package agent_test
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"strings"
-	"sync/atomic"
 	"testing"
 	"time"
 
@@ -13,9 +11,9 @@ import (
 	"github.com/stretchr/testify/require"
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
-	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/client-go/rest"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -24,34 +22,23 @@ import (
 	tmcenvtest "github.com/tmc-sdk/tmc/envtest"
 )
 
-var (
-	deployments    = schema.GroupVersionResource{Group: "apps", Version: "v1", Resource: "deployments"}
-	deploymentKind = schema.GroupVersionKind{Group: "apps", Version: "v1", Kind: "Deployment"}
-	configmaps     = schema.GroupVersionResource{Version: "v1", Resource: "configmaps"}
-)
-
 // post is a platform's workspace with the mailboxes of clusters.
 type post struct {
 	t         *testing.T
+	kcp       *tmcenvtest.KCP
 	platform  tmcenvtest.Workspace
 	mailboxes *pull.Workspaces
 }
 
-var posts atomic.Int32
-
 func newPost(t *testing.T, clusters ...string) *post {
 	t.Helper()
-	if testing.Short() {
-		t.Skip("needs real servers")
-	}
-	require.NoError(t, startServers())
-	tree, err := servers.kcp.CreateTree(t.Context(), fmt.Sprintf("platform-%d", posts.Add(1)))
+	tree, err := sharedKCP(t).CreateTree(t.Context(), "post")
 	require.NoError(t, err)
-	p := &post{t: t, platform: tree[0]}
+	p := &post{t: t, kcp: sharedKCP(t), platform: tree[0]}
 	s, err := tmcenvtest.Schema(deploymentKind, "deployments")
 	require.NoError(t, err)
-	require.NoError(t, servers.kcp.Export(t.Context(), p.platform.Path, tmcenvtest.APIExport{Name: "tmc", Schemas: []*kcpapisv1alpha1.APIResourceSchema{s}}))
-	p.mailboxes, err = pull.NewWorkspaces(servers.kcp.Config(p.platform.Path), "tmc", deployments, configmaps)
+	require.NoError(t, p.kcp.Export(t.Context(), p.platform.Path, tmcenvtest.APIExport{Name: "tmc", Schemas: []*kcpapisv1alpha1.APIResourceSchema{s}}))
+	p.mailboxes, err = pull.NewWorkspaces(p.kcp.Config(p.platform.Path), "tmc", deployments, configmaps)
 	require.NoError(t, err)
 	for _, cluster := range clusters {
 		eventually(t, "mailbox of "+cluster, func() error { return p.mailboxes.Ensure(t.Context(), cluster) })
@@ -89,25 +76,6 @@ func (p *post) join(cluster string) (*pull.Credentials, *memory) {
 	return credentials, store
 }
 
-// memory is a store that forgets everything when the test ends.
-type memory struct{ data []byte }
-
-func (m *memory) Load(context.Context) ([]byte, error)      { return m.data, nil }
-func (m *memory) Save(_ context.Context, data []byte) error { m.data = data; return nil }
-
-func eventually(tb testing.TB, what string, check func() error) {
-	tb.Helper()
-	deadline := time.Now().Add(90 * time.Second)
-	var err error
-	for time.Now().Before(deadline) {
-		if err = check(); err == nil {
-			return
-		}
-		time.Sleep(100 * time.Millisecond)
-	}
-	tb.Fatalf("%s: %v", what, err)
-}
-
 func clientOf(t *testing.T, cfg *rest.Config) client.Client {
 	t.Helper()
 	c, err := client.New(cfg, client.Options{})
@@ -127,8 +95,10 @@ func deploymentIn(namespace, name string) *unstructured.Unstructured {
 	return u
 }
 
-// One platform, for workspaces are dear.
+// What package pull promises of mailboxes in kcp. It is tested here, in the kcp that
+// the agents' tests start, for servers are dear; one platform, for workspaces are.
 func TestMailboxesInKcp(t *testing.T) {
+	t.Parallel()
 	p := newPost(t, "eu-1", "us-1")
 	t.Run("an agent joins once and renews itself", p.joins)
 	t.Run("wrong tokens are refused", p.refusesTokens)
@@ -139,13 +109,20 @@ func TestMailboxesInKcp(t *testing.T) {
 func (p *post) joins(t *testing.T) {
 	token := p.token("eu-1")
 	require.WithinDuration(t, time.Now().Add(30*time.Minute), token.Expires(), 5*time.Minute)
+	access, err := pull.Inspect(t.Context(), p.mailbox("eu-1"))
+	require.NoError(t, err)
+	require.WithinDuration(t, token.Expires(), access.TokenExpires, 5*time.Minute)
+	require.Zero(t, access.Renewed, "no agent has been there")
 	store := &memory{}
-	_, err := pull.Resume(t.Context(), store)
+	_, err = pull.Resume(t.Context(), store)
 	require.ErrorIs(t, err, pull.ErrNotJoined)
 
 	credentials, err := pull.Join(t.Context(), token, store)
 	require.NoError(t, err)
 	require.Equal(t, "eu-1", credentials.Cluster())
+	access, err = pull.Inspect(t.Context(), p.mailbox("eu-1"))
+	require.NoError(t, err)
+	require.Zero(t, access.TokenExpires, "it was used")
 	identity, err := credentials.Identity(t.Context())
 	require.NoError(t, err)
 	require.NotEmpty(t, identity)
@@ -171,8 +148,11 @@ func (p *post) joins(t *testing.T) {
 func (p *post) refusesTokens(t *testing.T) {
 	first := p.token("eu-1")
 	second := p.token("eu-1") // ends the first
+	withdrawn := p.token("us-1")
+	require.NoError(t, pull.Withdraw(t.Context(), p.mailbox("us-1")))
 	for name, w := range map[string]*pull.Way{
-		"withdrawn":       first,
+		"replaced":        first,
+		"withdrawn":       withdrawn,
 		"of another":      {Cluster: "us-1", Server: p.token("us-1").Server, CA: second.CA, Token: second.Token},
 		"made up":         {Cluster: "eu-1", Server: second.Server, CA: second.CA, Token: "a.b.c"},
 		"somebody else's": {Cluster: "eu-1", Server: second.Server, CA: second.CA, Token: "not-a-token"},
@@ -220,19 +200,15 @@ func (p *post) reachesOne(t *testing.T) {
 	}
 	elsewhere := map[string]string{
 		"another's mailbox":        p.mailbox("us-1").Host,
-		"the platform's workspace": servers.kcp.Config(p.platform.Path).Host,
-		"the root workspace":       servers.kcp.Config(tmcenvtest.Root).Host,
+		"the platform's workspace": p.kcp.Config(p.platform.Path).Host,
+		"the root workspace":       p.kcp.Config(tmcenvtest.Root).Host,
 		"all tenants' workspaces":  p.virtual("tmc"),
 		"all mailboxes":            p.virtual("tmc" + pull.ExportSuffix),
 	}
 	for what, host := range elsewhere {
 		cfg := credentials.Config()
 		cfg.Host = host
-		list := &unstructured.UnstructuredList{}
-		list.SetGroupVersionKind(schema.GroupVersionKind{Version: "v1", Kind: "ConfigMapList"})
-		reader, err := pull.RawClient(cfg)
-		require.NoError(t, err)
-		err = reader.List(t.Context(), &corev1.NamespaceList{})
+		err := listing(t, cfg).List(t.Context(), &corev1.NamespaceList{})
 		require.True(t, apierrors.IsForbidden(err) || apierrors.IsUnauthorized(err), "%s: %v", what, err)
 	}
 
@@ -245,6 +221,8 @@ func (p *post) reachesOne(t *testing.T) {
 		return nil
 	})
 	require.ErrorIs(t, credentials.Renew(t.Context()), pull.ErrRefused)
+	_, err := pull.Inspect(t.Context(), p.mailbox("eu-1"))
+	require.ErrorIs(t, err, pull.ErrNotReady, "nobody may come in")
 	left := deploymentIn("team", "web")
 	require.NoError(t, clientOf(t, p.mailbox("eu-1")).Get(t.Context(), client.ObjectKeyFromObject(left), left))
 	require.Nil(t, left.GetDeletionTimestamp())
@@ -253,13 +231,23 @@ func (p *post) reachesOne(t *testing.T) {
 	require.NoError(t, p.mailboxes.Ensure(t.Context(), "eu-1"))
 	require.ErrorIs(t, credentials.Renew(t.Context()), pull.ErrRefused)
 	again, _ := p.join("eu-1")
-	_, err := again.Identity(t.Context())
+	_, err = again.Identity(t.Context())
 	require.NoError(t, err)
+}
+
+// listing is a client that lists namespaces without asking a server what it serves.
+func listing(t *testing.T, cfg *rest.Config) client.Client {
+	t.Helper()
+	mapper := meta.NewDefaultRESTMapper(nil)
+	mapper.Add(corev1.SchemeGroupVersion.WithKind("Namespace"), meta.RESTScopeRoot)
+	c, err := client.New(cfg, client.Options{Mapper: mapper})
+	require.NoError(t, err)
+	return c
 }
 
 // virtual is where an export shows all workspaces that bind it.
 func (p *post) virtual(export string) string {
-	base, _, _ := strings.Cut(servers.kcp.Config(p.platform.Path).Host, "/clusters/")
+	base, _, _ := strings.Cut(p.kcp.Config(p.platform.Path).Host, "/clusters/")
 	return base + "/services/apiexport/" + string(p.platform.Cluster) + "/" + export + "/clusters/*"
 }
 

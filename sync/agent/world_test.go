@@ -8,6 +8,7 @@ import (
 	"os"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -31,7 +32,6 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/manager"
 	metricsserver "sigs.k8s.io/controller-runtime/pkg/metrics/server"
 	mcmanager "sigs.k8s.io/multicluster-runtime/pkg/manager"
-	"sigs.k8s.io/yaml"
 
 	tmccluster "github.com/tmc-sdk/tmc/cluster"
 	"github.com/tmc-sdk/tmc/cluster/pull"
@@ -67,7 +67,29 @@ func TestMain(m *testing.M) {
 			panic(err)
 		}
 	}
-	os.Exit(m.Run())
+	code := m.Run()
+	if started.Load() {
+		if kcp, err := startKCP(); err == nil {
+			_ = kcp.Close()
+		}
+	}
+	os.Exit(code)
+}
+
+// startKCP starts the kcp that the tests of this package share. It outlives them.
+var startKCP = sync.OnceValues(func() (*tmcenvtest.KCP, error) { return tmcenvtest.StartKCP(context.Background()) })
+
+var started atomic.Bool
+
+func sharedKCP(t *testing.T) *tmcenvtest.KCP {
+	t.Helper()
+	if testing.Short() {
+		t.Skip("needs real servers")
+	}
+	started.Store(true)
+	kcp, err := startKCP()
+	require.NoError(t, err)
+	return kcp
 }
 
 // world is a platform with one tenant, whose clusters are in pull mode.
@@ -101,18 +123,13 @@ func newWorld(t *testing.T, names ...string) *world {
 	for _, name := range names {
 		specs = append(specs, tmcenvtest.Spec(name))
 	}
-	started := make(chan error, 1)
-	go func() {
-		var err error
-		w.kcp, err = tmcenvtest.StartKCP(context.Background())
-		started <- err
-	}()
+	started.Store(true)
+	go func() { _, _ = startKCP() }() // beside the clusters
 	for _, c := range tmcenvtest.NewClusters(t, specs...) {
 		w.clusters[c.Name()] = c
 		w.addNode(c)
 	}
-	require.NoError(t, <-started)
-	t.Cleanup(func() { _ = w.kcp.Close() })
+	w.kcp = sharedKCP(t)
 	tree, err := w.kcp.CreateTree(t.Context(), "platform", "tenant")
 	require.NoError(t, err)
 	w.platform = tree[0]
@@ -217,17 +234,11 @@ func (w *world) run(name string, start func(context.Context) error) (stop func()
 	return stop
 }
 
-// register registers a cluster in pull mode, as docs/pull.md says.
+// register registers a cluster in pull mode.
 func (w *world) register(name string) {
 	w.t.Helper()
-	page, err := os.ReadFile("../../docs/pull.md")
-	require.NoError(w.t, err)
-	_, rest, ok := strings.Cut(string(page), "```yaml\n")
-	require.True(w.t, ok)
-	manifest, _, _ := strings.Cut(rest, "```")
-	pc := &clusterv1alpha1.PhysicalCluster{}
-	require.NoError(w.t, yaml.UnmarshalStrict([]byte(manifest), pc))
-	pc.Name = name
+	pc := &clusterv1alpha1.PhysicalCluster{ObjectMeta: metav1.ObjectMeta{Name: name}}
+	pc.Spec.Connection.Mode = clusterv1alpha1.ConnectionPull
 	eventually(w.t, "register "+name, func() error { return w.admin.Create(w.t.Context(), pc.DeepCopy()) })
 }
 
