@@ -42,6 +42,7 @@ var widgets = schema.GroupVersionKind{Group: "example.org", Version: "v1", Kind:
 // tenancy is one export with tenants, a provider of them, and what was seen.
 type tenancy struct {
 	t        *testing.T
+	issuer   *tmcenvtest.Issuer
 	kcp      *tmcenvtest.KCP
 	platform tmcenvtest.Workspace
 	tenants  []tmcenvtest.Workspace
@@ -144,7 +145,8 @@ func slice(platform tmcenvtest.Workspace) *apisv1alpha1.APIExportEndpointSlice {
 
 func newTenancy(t *testing.T) *tenancy {
 	t.Helper()
-	w := &tenancy{t: t, kcp: tmcenvtest.NewKCP(t), engaged: map[multicluster.ClusterName][]context.Context{}}
+	issuer := tmcenvtest.NewIssuer(t)
+	w := &tenancy{t: t, issuer: issuer, kcp: tmcenvtest.NewKCP(t, tmcenvtest.WithIssuer(issuer)), engaged: map[multicluster.ClusterName][]context.Context{}}
 	tree, err := w.kcp.CreateTree(t.Context(), "platform", "tenant-0", "tenant-1")
 	require.NoError(t, err)
 	w.platform, w.tenants = tree[0], tree[1:]
@@ -205,6 +207,38 @@ func (w *tenancy) seenByAMember() {
 	require.NotEqual(t, http.StatusOK, ask("/fleet"), "nor everything")
 }
 
+// seenByAUser asks for the view as somebody who logs in to kcp by OpenID Connect,
+// and is let into the second workspace as one of a group.
+func (w *tenancy) seenByAUser() {
+	w.t.Helper()
+	ctx, t := w.t.Context(), w.t
+	handler := view.NewHandler(w.view, view.Delegated(w.kcp.Config(w.platform.Path), w.platform.Path.String()))
+	ask := func(path string, claims map[string]any) int {
+		token, err := w.issuer.Token(claims)
+		require.NoError(t, err)
+		req := httptest.NewRequestWithContext(ctx, http.MethodGet, path, nil)
+		req.Header.Set("Authorization", "Bearer "+token)
+		response := httptest.NewRecorder()
+		handler.ServeHTTP(response, req)
+		return response.Code
+	}
+	alice := map[string]any{"sub": "alice", "groups": []string{"team-1"}}
+	theirs, others := "/tenants/"+string(w.name(1)), "/tenants/"+string(w.name(0))
+	require.NotEqual(t, http.StatusOK, ask(theirs, alice), "nobody has let her in")
+	require.NoError(t, w.kcp.Grant(ctx, w.tenants[1].Path, rbacv1.Subject{Kind: rbacv1.GroupKind, APIGroup: rbacv1.GroupName, Name: tmcenvtest.UsernamePrefix + "team-1"},
+		rbacv1.PolicyRule{NonResourceURLs: []string{"/"}, Verbs: []string{"access"}},
+		rbacv1.PolicyRule{APIGroups: []string{"placement.tmc-sdk.dev"}, Resources: []string{"placements"}, Verbs: []string{"list"}}))
+	w.until("she sees her workspace", func() bool {
+		handler = view.NewHandler(w.view, view.Delegated(w.kcp.Config(w.platform.Path), w.platform.Path.String()))
+		return ask(theirs, alice) == http.StatusOK
+	})
+	require.NotEqual(t, http.StatusOK, ask(others, alice), "and no other")
+	require.NotEqual(t, http.StatusOK, ask("/fleet", alice), "nor everything")
+	require.Equal(t, http.StatusUnauthorized, ask(theirs, map[string]any{"sub": "alice", "groups": []string{"team-1"}, "exp": time.Now().Add(-time.Hour).Unix()}), "her time is up")
+	require.Equal(t, http.StatusUnauthorized, ask(theirs, map[string]any{"sub": "alice", "groups": []string{"team-1"}, "aud": "another"}), "that token is for something else")
+	require.NotEqual(t, http.StatusOK, ask(theirs, map[string]any{"sub": "mallory", "groups": []string{"system:masters"}}), "groups of kcp's own are not the issuer's to give")
+}
+
 func TestWorkspacesComeAndGo(t *testing.T) {
 	if testing.Short() {
 		t.Skip("starts real servers")
@@ -241,6 +275,7 @@ func TestWorkspacesComeAndGo(t *testing.T) {
 	t.Log("a view counts what each has")
 	w.until("all is counted", func() bool { return w.counts(0, 1, false) && w.counts(1, 1, false) && w.view.Fleet().Objects == 2 })
 	w.seenByAMember()
+	w.seenByAUser()
 
 	t.Log("a workspace that unbinds is disengaged, and unknown")
 	require.NoError(t, w.client(w.tenants[1]).Delete(ctx, &apisv1alpha2.APIBinding{ObjectMeta: metav1.ObjectMeta{Name: "widgets"}}))
