@@ -45,6 +45,18 @@ func TestCraftedObjectsReachNothingThatIsNotTheirs(t *testing.T) {
 			MergePatch: &apiextensionsv1.JSON{Raw: []byte(`{"spec":{"template":{"spec":{"hostNetwork":true,"hostIPC":true}}}}`)},
 		}}},
 	}, target("east", 1))
+	// Patches as deep as an API server parses, and deeper than anybody reads.
+	w.decideFor(0, &v1alpha1.Placement{
+		ObjectMeta: metav1.ObjectMeta{Name: "deep", Namespace: "default"},
+		Spec: v1alpha1.PlacementSpec{
+			Resources: []v1alpha1.ResourceSelector{{Group: "apps", Kind: "Deployment", Name: "deep"}},
+			Overrides: []v1alpha1.Override{{MergePatch: &apiextensionsv1.JSON{
+				Raw: []byte(`{"spec":` + strings.Repeat(`{"a":`, 2_000) + `1` + strings.Repeat(`}`, 2_000) + `}`),
+			}}},
+		},
+	}, target("east", 1))
+	owner := configMap("owner", "x")
+	require.NoError(t, w.tenant(0).Create(t.Context(), owner))
 	theirs := w.waitCopy("east", 1, victim)
 	before := w.everything("east", theirs.GetNamespace())
 
@@ -79,6 +91,23 @@ func TestCraftedObjectsReachNothingThatIsNotTheirs(t *testing.T) {
 				}
 				return nil
 			},
+		},
+		"owned": { // the cluster would delete it, or hold what owns it, by that
+			craft: func(d *unstructured.Unstructured) {
+				d.SetOwnerReferences([]metav1.OwnerReference{{APIVersion: "v1", Kind: "ConfigMap", Name: "owner", UID: owner.GetUID(), Controller: new(true), BlockOwnerDeletion: new(true)}})
+			},
+			check: func(u *unstructured.Unstructured) error {
+				if len(u.GetOwnerReferences()) > 0 {
+					return fmt.Errorf("owners are %v", u.GetOwnerReferences())
+				}
+				return nil
+			},
+		},
+		"huge": {
+			craft: func(d *unstructured.Unstructured) {
+				podOf(d)["containers"].([]any)[0].(map[string]any)["env"] = []any{map[string]any{"name": "MUCH", "value": strings.Repeat("x", 1<<20)}}
+			},
+			check: inNamespaceOf(w, 0),
 		},
 		"adopts-kube-system": {
 			craft: func(d *unstructured.Unstructured) {
@@ -157,6 +186,12 @@ func TestCraftedObjectsReachNothingThatIsNotTheirs(t *testing.T) {
 		w.waitCopy("east", 0, d, attack.check)
 	}
 
+	deep := deployment("deep", 1)
+	require.NoError(t, w.tenant(0).Create(t.Context(), deep.DeepCopy()))
+	w.waitOriginal(0, deep, condition("Synced", "False", "ApplyFailed"), conditionSays("Synced", "field not declared in schema"))
+	_, err := w.copyOf("east", 0, deep)
+	require.True(t, apierrors.IsNotFound(err))
+
 	// A namespace that is called as the victim's is on the cluster.
 	squat := object(namespaceKind, "", theirs.GetNamespace())
 	require.NoError(t, w.tenant(0).Create(t.Context(), squat))
@@ -173,6 +208,19 @@ func TestCraftedObjectsReachNothingThatIsNotTheirs(t *testing.T) {
 		require.NotContains(t, string(secrets.Items[i].Data["password"]), "seeded-secret", "a Secret that nothing mentions goes nowhere")
 		require.NotEqual(t, corev1.SecretTypeServiceAccountToken, secrets.Items[i].Type, "nobody asks the cluster for a token")
 	}
+
+	// A hostile cluster shows a copy of the victim's work where none was made, and
+	// says of it what it likes.
+	forged := theirs.DeepCopy()
+	forged.SetNamespace("default")
+	forged.SetName("forged-" + w.id)
+	forged.SetResourceVersion("")
+	forged.SetUID("")
+	forged.SetManagedFields(nil)
+	require.NoError(t, w.cluster("east").Create(t.Context(), forged))
+	w.setStatus("east", forged, ready(99))
+	w.setStatus("east", w.waitCopy("east", 1, victim), ready(1))
+	require.EqualValues(t, 1, w.waitOriginal(1, victim, condition("Healthy", "True", "Healthy")).Object["status"].(map[string]any)["readyReplicas"])
 
 	// A hostile cluster reports more than a status should say.
 	d := deployment("finalizer", 1)

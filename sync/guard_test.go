@@ -24,6 +24,8 @@ import (
 	"github.com/tmc-sdk/tmc/transform"
 )
 
+var roleBindingKind = rbacv1.SchemeGroupVersion.WithKind("RoleBinding")
+
 // Law 10, by a wall that does not run our code: with least rights and under
 // guard.Policies the loop does all its work; whoever has its credential can do
 // nothing else; and nobody else can forge its marks.
@@ -35,7 +37,7 @@ func TestUnderGuardWithLeastRightsTheLoopWorksAndItsCredentialIsWorthLittle(t *t
 	}
 	as := func(c *tmcenvtest.Cluster) *rest.Config { return c.UserConfig(user) }
 	w.fleet = w.startFleet(as)
-	w.start(syncer.WithNamespaceObjects(func(transform.Origin) []client.Object {
+	w.start(syncer.Resources(roleBindingKind), syncer.WithNamespaceObjects(func(transform.Origin) []client.Object {
 		return []client.Object{guard.DefaultDeny(), guard.Quota(corev1.ResourceList{corev1.ResourcePods: resource.MustParse("10")})}
 	}))
 	d := deployment("web", 3)
@@ -47,6 +49,7 @@ func TestUnderGuardWithLeastRightsTheLoopWorksAndItsCredentialIsWorthLittle(t *t
 	w.waitOriginal(0, d, condition("Synced", "True", "Synced"))
 	var deny networkingv1.NetworkPolicy
 	admin := w.cluster("east")
+	w.escalationIsRefused(first.GetNamespace())
 	require.NoError(t, admin.Get(t.Context(), client.ObjectKey{Namespace: first.GetNamespace(), Name: guard.DefaultDenyName}, &deny), "before the first copy")
 
 	stolen, err := client.New(as(servers.clusters[slices.IndexFunc(servers.clusters, func(c *tmcenvtest.Cluster) bool { return c.Name() == "east" })]), client.Options{})
@@ -96,6 +99,22 @@ func TestUnderGuardWithLeastRightsTheLoopWorksAndItsCredentialIsWorthLittle(t *t
 	})
 }
 
+// escalationIsRefused has a tenant bind the cluster's most powerful role to whoever
+// runs its pods, where a platform syncs RoleBindings: nobody gives away rights that
+// he does not have, the loop with least rights neither.
+func (w *world) escalationIsRefused(namespace string) {
+	w.t.Helper()
+	binding := object(roleBindingKind, "default", "escalates")
+	binding.Object["roleRef"] = map[string]any{"apiGroup": rbacv1.GroupName, "kind": "ClusterRole", "name": "cluster-admin"}
+	binding.Object["subjects"] = []any{map[string]any{"kind": "ServiceAccount", "name": "default", "namespace": "default"}}
+	require.NoError(w.t, w.tenant(0).Create(w.t.Context(), binding))
+	w.waitEvent("Refused", "attempting to grant RBAC permissions not currently held")
+	var bindings rbacv1.RoleBindingList
+	require.NoError(w.t, w.cluster("east").List(w.t.Context(), &bindings, client.InNamespace(namespace)))
+	require.Empty(w.t, bindings.Items)
+	require.NoError(w.t, w.tenant(0).Delete(w.t.Context(), binding))
+}
+
 // guard gives a user of a cluster the rights that the loop needs and no others,
 // and puts the policies in place.
 func (w *world) guard(c *tmcenvtest.Cluster, user string) {
@@ -108,6 +127,7 @@ func (w *world) guard(c *tmcenvtest.Cluster, user string) {
 		{Version: "v1", Resource: "secrets"},
 		{Version: "v1", Resource: "resourcequotas"},
 		{Group: "networking.k8s.io", Version: "v1", Resource: "networkpolicies"},
+		{Group: rbacv1.GroupName, Version: "v1", Resource: "rolebindings"},
 	}
 	role := access.ClusterRole(user, slices.Concat(access.FleetRules(), access.SyncRules(resources...), access.TidyRules()))
 	require.NoError(w.t, admin.Create(w.t.Context(), role))

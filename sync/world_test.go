@@ -249,6 +249,7 @@ func (w *world) apiExport() tmcenvtest.APIExport {
 	}
 	return tmcenvtest.APIExport{Name: w.export, Schemas: schemas, Claims: []kcpapisv1alpha2.PermissionClaim{
 		tmcenvtest.Claim("", "configmaps"), tmcenvtest.Claim("", "secrets"), tmcenvtest.Claim("", "events"),
+		tmcenvtest.Claim("rbac.authorization.k8s.io", "rolebindings"),
 	}}
 }
 
