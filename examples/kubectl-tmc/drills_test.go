@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"slices"
+	"time"
 
 	"github.com/stretchr/testify/require"
 	appsv1 "k8s.io/api/apps/v1"
@@ -14,6 +15,16 @@ import (
 	tmcenvtest "github.com/tmc-sdk/tmc/envtest"
 	"github.com/tmc-sdk/tmc/transform"
 )
+
+// timed returns what logs how long a drill took to get to a step, from its disaster
+// on. docs/recovery.md has the figures.
+func (w *world) timed(drill string) (reached func(step string)) {
+	began := time.Now()
+	return func(step string) {
+		w.t.Helper()
+		w.t.Logf("drill %s: %s after %s", drill, step, time.Since(began).Round(100*time.Millisecond))
+	}
+}
 
 // settledAs waits until exactly these Deployments of the tenant are healthy on
 // the cluster, with so many replicas.
@@ -65,12 +76,15 @@ func (w *world) drillKCPFromSnapshot(tenant tmcenvtest.Workspace, home string) {
 	w.settledAs(tenant, home, map[string]int32{"web": 5, "late": 1})
 
 	stop()
+	reached := w.timed("kcp from a snapshot")
 	require.NoError(t, w.kcp.RestartFrom(t.Context(), then))
+	reached("kcp serves again")
 	require.Len(t, w.podsOf(home, "web"), 5, "work runs on without kcp and controller")
 	stop = w.start(transform.HashedNaming{})
 	// What was changed since is as it was, what was deleted is back, and what was
 	// created is gone, on the cluster too.
 	w.settledAs(tenant, home, map[string]int32{"web": 3, "doomed": 1})
+	reached("all copies are what kcp knows of")
 	require.Equal(t, web.UID, w.copyOf(home, "web").UID)
 	left := w.podsOf(home, "web")
 	require.Len(t, left, 3)
@@ -96,8 +110,11 @@ func (w *world) drillClusterFromOldEtcd(tenant tmcenvtest.Workspace, home string
 	require.NoError(t, w.at(tenant.Path).Delete(t.Context(), named("doomed")))
 	w.settledAs(tenant, home, map[string]int32{"web": 4, "late": 1})
 
+	reached := w.timed("a cluster from an old etcd")
 	require.NoError(t, w.clusters[home].RestartFrom(t.Context(), then))
+	reached("the cluster serves again")
 	w.settledAs(tenant, home, map[string]int32{"web": 4, "late": 1})
+	reached("all copies are up to date")
 	require.Equal(t, web.UID, w.copyOf(home, "web").UID)
 	require.Subset(t, w.podsOf(home, "web"), running, "no pod was restarted")
 	require.NoError(t, w.at(tenant.Path).Delete(t.Context(), named("late")))

@@ -167,8 +167,10 @@ func (w *world) drillControllerWiped(tenant tmcenvtest.Workspace, home string, s
 	t := w.t
 	stop()
 	before, running := w.copies(home)[0], w.pods(home)
+	reached := w.timed("the controller is wiped")
 	stop = w.start(transform.HashedNaming{})
 	w.scale(tenant, home, 3) // it is at work again
+	reached("a change is on the cluster and back")
 	after := w.copies(home)[0]
 	require.Equal(t, before.UID, after.UID)
 	require.Subset(t, w.pods(home), running, "no pod was restarted")
@@ -213,13 +215,16 @@ func (w *world) drillKCPLost(tenant tmcenvtest.Workspace, home string) {
 	t, file, names := w.t, filepath.Join(w.dir, "backup.json"), filepath.Join(w.dir, "renamed.json")
 	w.fine("backup", "-f", file, "--secrets")
 	before, running := w.copies(home)[0], w.pods(home)
+	reached := w.timed("kcp is lost")
 	require.NoError(t, w.kcp.RestartEmpty(t.Context()))
+	reached("an empty kcp serves")
 
 	w.makePlatform()
 	w.fine("restore", "-f", file, "--platform-only", "--yes")
 	stop := w.start(transform.HashedNaming{}) // publishes the export
 	rebuilt := w.bind("team-a")
 	stop()
+	reached("the platform and the tenant's workspace are made anew")
 	require.NotEqual(t, tenant.Cluster, rebuilt.Cluster)
 	require.Contains(t, w.fine("restore", "-f", file, "--dry-run", "--installation", installation), "this was a dry run")
 	w.fine("restore", "-f", file, "--yes", "--installation", installation, "--renamed", names)
@@ -233,6 +238,7 @@ func (w *world) drillKCPLost(tenant tmcenvtest.Workspace, home string) {
 	require.NoError(t, err)
 	stop = w.start(naming)
 	w.settled(rebuilt, home)
+	reached("the tenant sees its work healthy")
 	w.until("the copy bears the marks of its new original", func() error {
 		marks, _ := transform.ReadMarks(&w.copies(home)[0])
 		if marks.LogicalCluster != rebuilt.Cluster.String() {
