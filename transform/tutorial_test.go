@@ -50,7 +50,7 @@ func (r Residency) Transform(_ context.Context, t *transform.Target, obj *unstru
 
 func TestResidency(t *testing.T) {
 	step := Residency{Kind: schema.GroupKind{Group: "db.example", Kind: "Database"}}
-	database := parse(`
+	database := transformtest.Object(`
 apiVersion: db.example/v1
 kind: Database
 metadata: {name: orders, namespace: shop}

@@ -1,6 +1,7 @@
 // Package transformtest checks transformers: yours, in three lines.
 //
 //	func TestMine(t *testing.T) {
+//		deployment := transformtest.Object(`{apiVersion: apps/v1, kind: Deployment, ...}`)
 //		transformtest.TestTransformer(t, Mine{}, &transform.Target{Region: "eu"}, deployment)
 //	}
 //

@@ -4,10 +4,21 @@ import (
 	"context"
 	"fmt"
 
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"sigs.k8s.io/yaml"
 
 	"github.com/tmc-sdk/tmc/transform"
 )
+
+// Object reads an object that stands as YAML in a test. It panics on a document that
+// is no object.
+func Object(document string) *unstructured.Unstructured {
+	obj, err := parse([]byte(document))
+	if err != nil {
+		panic(fmt.Sprintf("transformtest: read the object: %v", err))
+	}
+	return obj
+}
 
 // Plan returns the difference that a pipeline makes on its way to a target to
 // the object in a YAML document, as a unified diff; empty if there is none.

@@ -82,6 +82,12 @@ func TestCheck(t *testing.T) {
 	require.ErrorContains(t, transformtest.Check(t.Context(), needy, &transform.Target{Labels: map[string]string{"tier": "a"}}, deployment()), "fails on another")
 }
 
+func TestObject(t *testing.T) {
+	require.Equal(t, "web", transformtest.Object("{apiVersion: v1, kind: Pod, metadata: {name: web}}").GetName())
+	require.Panics(t, func() { transformtest.Object("[") })
+	require.Panics(t, func() { transformtest.Object("no object") })
+}
+
 func TestRegistries(t *testing.T) {
 	mirror, err := transform.Registries(transform.Mirror{From: "docker.io", To: "mirror.example/hub"})
 	require.NoError(t, err)
