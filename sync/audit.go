@@ -57,6 +57,9 @@ const (
 	// CauseImmutable: a field that can't be changed has to, and the strategy of
 	// the kind is StrategyRecreate.
 	CauseImmutable Cause = "Immutable"
+	// CauseUnmarked: the cluster took our marks off what was made just now, so
+	// that it would have been out of sight.
+	CauseUnmarked Cause = "Unmarked"
 	// CauseEmpty: the namespace holds nothing any more.
 	CauseEmpty Cause = "Empty"
 	// CauseClusterLost: the cluster has not answered for longer than

@@ -86,7 +86,7 @@ func (l *lane) apply(ctx context.Context, key Key, original *unstructured.Unstru
 	if ctx.Err() != nil && errors.Is(err, context.Canceled) {
 		return false
 	}
-	o := outcome{begun: true, digest: todo.digest, at: l.loop.world.now(), repairs: repairs, contested: contested != nil}
+	o := outcome{begun: true, digest: todo.digest, at: l.loop.world.now(), repairs: repairs, withdrawn: before.wasWithdrawn(todo.digest, err)}
 	if todo.copied != nil && (applied == nil || applied.GetResourceVersion() != todo.copied.GetResourceVersion()) {
 		o.replaced = todo.copied.GetResourceVersion() // else no watch will tell of it
 	}
@@ -96,15 +96,11 @@ func (l *lane) apply(ctx context.Context, key Key, original *unstructured.Unstru
 	if err != nil {
 		// What was not written repaired nothing: a server that is unwell is no
 		// rival, and is tried again as any other.
-		o.repairs, o.contested = before.repairsOf(todo.digest), false
+		o.repairs = before.repairsOf(todo.digest)
 		o.refusal = l.classify(err)
 		l.logger.V(1).Info("Copy was not applied", "key", key.String(), "error", err.Error())
-	} else if applied != nil && drifted(todo.rendered.Object, applied.Object) {
-		o.fields = fieldsOf(applied, l.loop.manager)
-	}
-	if err == nil && contested != nil {
-		o.refusal = contested
-		l.queue.AddAfter(errand{key: key}, truce(repairs))
+	} else {
+		o = l.judge(key, before, o, todo, applied, contested)
 	}
 	l.loop.metrics.applied(l.name, o.refusal)
 	l.record(key, o)
@@ -147,6 +143,9 @@ func (l *lane) applyCopy(ctx context.Context, key Key, original *unstructured.Un
 	case ours && marks.Installation == l.loop.installation && isOf(key, there.GroupVersionKind(), marks) && marks.UID == original.GetUID():
 		todo.copied = there // the cache lags
 		return l.change(ctx, key, original, todo)
+	case l.isStray(key, there) && l.copiedFrom(key, there) == original.GetUID():
+		todo.copied, todo.cause = there, CauseDrift
+		return l.change(ctx, key, original, todo)
 	case ours && marks.Installation == l.loop.installation && isOf(key, there.GroupVersionKind(), marks):
 		return nil, &RefusalError{Reason: ReasonApplyFailed, Cluster: l.name, Message: "the copy of an earlier original of this name is still there; it is retired first"}
 	case !ours && !transform.HasMarks(there) && adopts(original, l.name):
@@ -156,7 +155,7 @@ func (l *lane) applyCopy(ctx context.Context, key Key, original *unstructured.Un
 		}
 		return l.change(ctx, key, original, todo)
 	}
-	err = l.conflict(there)
+	err = l.conflict(there, original.GetUID())
 	l.audit(ctx, key, original, todo, nil, err)
 	return nil, err
 }
@@ -168,9 +167,21 @@ func (l *lane) change(ctx context.Context, key Key, original *unstructured.Unstr
 	if todo.copied != nil {
 		cond = onlyIf{uid: todo.copied.GetUID()}
 	}
+	if cond.absent {
+		if err := l.rehearse(ctx, key, todo); err != nil {
+			return nil, err
+		}
+	}
 	applied, err := l.write(ctx, l.complete(todo.rendered), cond)
 	if !cond.absent || !apierrors.IsConflict(err) { // else nothing is decided yet
 		l.audit(ctx, key, original, todo, applied, err)
+	}
+	switch {
+	case err != nil:
+	case l.bearsMarks(key, applied):
+		l.unstray(key)
+	default:
+		err = l.unmarked(ctx, key, original, todo, applied)
 	}
 	return applied, err
 }
@@ -185,7 +196,7 @@ type onlyIf struct {
 }
 
 // write applies a rendered object by server-side apply, as our field manager.
-func (l *lane) write(ctx context.Context, rendered *unstructured.Unstructured, cond onlyIf) (*unstructured.Unstructured, error) {
+func (l *lane) write(ctx context.Context, rendered *unstructured.Unstructured, cond onlyIf, opts ...client.ApplyOption) (*unstructured.Unstructured, error) {
 	obj := rendered.DeepCopy()
 	if cond.absent {
 		// No object has resourceVersion 1, so the server refuses with a
@@ -194,7 +205,7 @@ func (l *lane) write(ctx context.Context, rendered *unstructured.Unstructured, c
 	} else {
 		obj.SetUID(cond.uid)
 	}
-	err := l.live.Apply(ctx, client.ApplyConfigurationFromUnstructured(obj), client.FieldOwner(l.loop.manager), client.ForceOwnership)
+	err := l.live.Apply(ctx, client.ApplyConfigurationFromUnstructured(obj), append(opts, client.FieldOwner(l.loop.manager), client.ForceOwnership)...)
 	if err != nil {
 		if cond.uid != "" && isOther(err) {
 			return nil, &RefusalError{Reason: ReasonApplyFailed, Cluster: l.name, Message: "the copy was replaced by another object meanwhile; it is looked at again", Err: err}
@@ -231,7 +242,7 @@ func adopts(original *unstructured.Unstructured, cluster string) bool {
 // or original is never adopted.
 const AnnotationAdopt = "tmc-sdk.dev/adopt"
 
-func (l *lane) conflict(there *unstructured.Unstructured) *RefusalError {
+func (l *lane) conflict(there *unstructured.Unstructured, of types.UID) *RefusalError {
 	what := fmt.Sprintf("%s %q", there.GetKind(), there.GetName())
 	if there.GetNamespace() != "" {
 		what += fmt.Sprintf(" in namespace %q", there.GetNamespace())
@@ -239,6 +250,10 @@ func (l *lane) conflict(there *unstructured.Unstructured) *RefusalError {
 	message := what + " exists on the cluster and is not a copy of this object; delete it there, or adopt it by the annotation " + AnnotationAdopt + ": " + l.name
 	if transform.HasMarks(there) {
 		message = what + " on the cluster belongs to another installation or another object; it is not touched"
+	}
+	if of != "" && there.GetAnnotations()[transform.AnnotationUID] == string(of) && there.GetLabels()[transform.LabelInstallation] == "" {
+		message = fmt.Sprintf("%s on the cluster was a copy of this object and lost its label %s; put %q there again, or delete it; it is not touched",
+			what, transform.LabelInstallation, l.loop.installation)
 	}
 	return &RefusalError{Reason: ReasonConflict, Cluster: l.name, Message: message}
 }

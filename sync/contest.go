@@ -21,16 +21,43 @@ const (
 	mostTruce   = 10 * time.Minute
 )
 
+// rounds counts how often in a row the same was written though it had been written
+// before.
+type rounds struct {
+	rounds int
+	at     time.Time // of the last
+}
+
+// oneMore counts a write.
+func (r rounds) oneMore(now time.Time) rounds {
+	if now.Sub(r.at) > fightWindow+truce(r.rounds) {
+		r.rounds = 0 // long ago: that is no fight
+	}
+	return rounds{r.rounds + 1, now}
+}
+
+// left returns how long the next write has to wait.
+func (r rounds) left(now time.Time) time.Duration {
+	return truce(r.rounds) - now.Sub(r.at)
+}
+
 // repairsWith returns how many repairs in a row it would be to carry out an
 // intent now.
 func (o outcome) repairsWith(todo intent, now time.Time) int {
+	again := todo.copied != nil && (todo.cause == CauseDrift || todo.cause == CauseChanged && o.wrote(todo.digest))
 	switch {
-	case todo.cause != CauseDrift || todo.copied == nil:
+	case !again && !(o.overruled && o.digest == todo.digest):
 		return 0
 	case o.digest != todo.digest || now.Sub(o.at) > fightWindow+truce(o.repairs):
 		return 1
 	}
 	return o.repairs + 1
+}
+
+// wrote says whether a rendering was written as it is, so that a copy which does
+// not show it was changed since, or in the writing.
+func (o outcome) wrote(digest string) bool {
+	return o.digest == digest && (o.refusal == nil || o.contested)
 }
 
 // repairsOf returns how many repairs of one rendering in a row there were.
@@ -60,7 +87,7 @@ func (o outcome) truceLeft(todo intent, now time.Time) time.Duration {
 // contest describes a fight over a copy, before it is repaired once more: a
 // forced apply takes the field away from its other owner. Nil if it is none.
 func (l *lane) contest(ctx context.Context, key Key, todo intent, repairs int) *RefusalError {
-	if repairs < fightAfter {
+	if repairs < fightAfter || todo.copied == nil {
 		return nil
 	}
 	live := &unstructured.Unstructured{}
@@ -69,6 +96,9 @@ func (l *lane) contest(ctx context.Context, key Key, todo intent, repairs int) *
 		return nil //nolint:nilerr // the write meets the same error, and tells of it
 	}
 	found := differencesOf(todo.rendered, live)
+	if len(found) == 0 {
+		found = takenOff(todo.rendered, live)
+	}
 	if len(found) == 0 {
 		return nil
 	}
@@ -85,6 +115,34 @@ func (l *lane) contest(ctx context.Context, key Key, todo intent, repairs int) *
 	}
 	return &RefusalError{Reason: ReasonContested, Cluster: l.name, Message: fmt.Sprintf(
 		"the copy was repaired %d times in a row: %s; have one of the two let go of it; it is repaired again later", repairs, strings.Join(fields, "; "))}
+}
+
+// judge says what came of a write that the cluster accepted: whether the answer
+// carries what was sent, and whether it is one more round in a fight.
+func (l *lane) judge(key Key, before, o outcome, todo intent, applied *unstructured.Unstructured, contested *RefusalError) outcome {
+	if applied == nil {
+		return o
+	}
+	if drifted(todo.rendered.Object, applied.Object) {
+		o.fields = fieldsOf(applied, l.loop.manager)
+	}
+	switch taken := takenOff(todo.rendered, applied); {
+	case len(taken) > 0:
+		// There is no point in a second try at once: the answer tells the end.
+		o.overruled, o.repairs = true, max(o.repairs, fightAfter)
+		what := "the copy is applied again later"
+		if !l.bearsMarks(key, applied) {
+			what = "the copy is not seen any more, and is applied again later; should it stay behind, delete it on the cluster"
+		}
+		contested = l.overruled(taken, what)
+	case before.overruled:
+		o.repairs, contested = 0, nil // the admission let go of it
+	}
+	if contested != nil {
+		o.refusal, o.contested = contested, true
+		l.queue.AddAfter(errand{key: key}, truce(o.repairs))
+	}
+	return o
 }
 
 // settle takes back that a copy is fought over once it stays as it is.

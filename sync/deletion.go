@@ -102,12 +102,12 @@ func (l *lane) remove(ctx context.Context, key Key, original, copied *unstructur
 		}
 		how = asked
 	}
-	marks, _ := transform.ReadMarks(copied)
-	if t := l.grave(key, marks.UID); t != nil && t.Deletion != "" {
+	uid := l.copiedFrom(key, copied)
+	if t := l.grave(key, uid); t != nil && t.Deletion != "" {
 		how = t.Deletion // what was asked for when there was somebody to ask
 	}
 	change := Change{
-		Action: ActionDeleted, Cause: cause, Original: key, OriginalUID: marks.UID,
+		Action: ActionDeleted, Cause: cause, Original: key, OriginalUID: uid,
 		Cluster: l.name, CopyUID: copied.GetUID(), Before: digestOf(copied),
 	}
 	if how == DeletionOrphan {
@@ -116,7 +116,7 @@ func (l *lane) remove(ctx context.Context, key Key, original, copied *unstructur
 	if err := l.loop.admit(ctx, &Proposal{Action: change.Action, Cause: cause, Cluster: l.name, Key: key, Original: original, Copy: copied}); err != nil {
 		return err
 	}
-	traced, span := l.traceRetire(ctx, key, original, copied, marks.UID, cause)
+	traced, span := l.traceRetire(ctx, key, original, copied, uid, cause)
 	switch how {
 	case DeletionOrphan:
 		change.Err = l.orphan(traced, key, copied)

@@ -47,9 +47,22 @@ func differencesOf(rendered, copied *unstructured.Unstructured) []Difference {
 	if copied != nil {
 		have = copied.Object
 	}
-	d.compare(nil, rendered.Object, have, false)
+	d.compare(nil, withoutDigest(rendered.Object), have, false)
 	slices.SortFunc(d.found, func(a, b Difference) int { return cmp.Compare(a.Path, b.Path) })
 	return d.found
+}
+
+// withoutDigest returns an object without the digest, which differs whenever
+// anything does.
+func withoutDigest(obj map[string]any) map[string]any {
+	metadata, annotations := at(obj, "metadata"), at(obj, "metadata", "annotations")
+	if _, ok := annotations[transform.AnnotationDigest]; !ok {
+		return obj
+	}
+	obj, metadata, annotations = maps.Clone(obj), maps.Clone(metadata), maps.Clone(annotations)
+	delete(annotations, transform.AnnotationDigest)
+	metadata["annotations"], obj["metadata"] = annotations, metadata
+	return obj
 }
 
 type differ struct {
@@ -59,8 +72,8 @@ type differ struct {
 
 // compare walks to the deepest fields that differ.
 func (d *differ) compare(steps []string, want, have any, amount bool) {
-	if holds(want, have, amount) || len(steps) == 3 && steps[2] == transform.AnnotationDigest {
-		return // the digest differs whenever anything does
+	if holds(want, have, amount) {
+		return
 	}
 	before := len(d.found)
 	switch w := want.(type) {

@@ -42,8 +42,8 @@ func TestTheFingerprintOfASightTellsApartWhatMatters(t *testing.T) {
 	}
 	seen := map[uint64]string{}
 	for name, s := range sights {
-		f := s.seen.fingerprint(s.original)
-		require.Equal(t, f, s.seen.fingerprint(s.original))
+		f := fingerprintOf(s.seen.sight(s.original), s.original)
+		require.Equal(t, f, fingerprintOf(s.seen.sight(s.original), s.original))
 		require.NotZero(t, f, "zero is for what was never settled")
 		require.Empty(t, seen[f], "%q looks like %q", name, seen[f])
 		seen[f] = name

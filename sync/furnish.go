@@ -71,7 +71,7 @@ func (l *lane) putInto(ctx context.Context, obj client.Object, origin transform.
 	case err != nil:
 		return err
 	case !l.isFurniture(there):
-		return l.conflict(there)
+		return l.conflict(there, "")
 	case digestOf(there) == digestOf(rendered) && !drifted(rendered.Object, there.Object):
 		return nil
 	}

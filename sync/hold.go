@@ -48,6 +48,11 @@ type record struct {
 	waiting []string
 	// told lists what the owner was told of in events.
 	told []string
+	// holds counts how often the finalizer was put on, writes how often the same
+	// status was written: if again and again, somebody undoes it.
+	holds, writes rounds
+	// written is the sight that the status was last written of.
+	written uint64
 	// settled is the fingerprint of what was seen when the status was last found
 	// to be right.
 	settled uint64
@@ -136,14 +141,34 @@ func (l *Loop) holdOn(ctx context.Context, key Key, original *unstructured.Unstr
 	if !slices.Contains(finalizers, l.finalizer) {
 		finalizers = append(slices.Clone(finalizers), l.finalizer)
 	}
+	r := l.record(key, original.GetUID())
+	if left := r.holds.left(l.world.now()); left > 0 {
+		where.refusal, where.again = l.letGoByOthers(), left
+		return original, nil
+	}
 	held, err := l.patchFinalizers(ctx, key, original, finalizers)
 	if err != nil {
 		return nil, fmt.Errorf("put finalizer: %w", err)
 	}
-	r := l.record(key, original.GetUID())
+	r = l.record(key, original.GetUID())
+	r.holds = r.holds.oneMore(l.world.now())
+	if !slices.Contains(held.GetFinalizers(), l.finalizer) {
+		// The write itself took it off again: to try once more at once is in vain.
+		r.holds.rounds = max(r.holds.rounds, fightAfter)
+		l.remember(key, r)
+		where.refusal, where.again = l.letGoByOthers(), r.holds.left(l.world.now())
+		return original, nil
+	}
 	r.held, r.replaced, r.sure = original.GetResourceVersion(), original.GetResourceVersion(), true
 	l.remember(key, r)
 	return held, nil
+}
+
+// letGoByOthers tells the owner that somebody in the workspace takes our finalizer
+// off, without which no copy is made.
+func (l *Loop) letGoByOthers() *RefusalError {
+	return &RefusalError{Reason: ReasonContested, Message: "the finalizer " + l.finalizer +
+		" is taken off this object again and again by somebody in the workspace, a mutating webhook or a controller; have it leave the finalizer there: no copy is made without it"}
 }
 
 // surelyHeld says whether an original bears our finalizer beyond what a cache

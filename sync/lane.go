@@ -45,6 +45,7 @@ type lane struct {
 	kinds    map[schema.GroupVersionKind]*followed
 	adjust   func() // follows what the loop follows; nil until the lane starts
 	outcomes map[Key]outcome
+	strays   map[Key]stray       // copies that lost their marks in a write of ours
 	buried   map[Key][]Tombstone // originals that were let go though a copy might remain here
 }
 
@@ -73,6 +74,10 @@ type outcome struct {
 	// fight with somebody.
 	repairs   int
 	contested bool
+	// overruled says that the fight is with the cluster's admission, which took
+	// off what ties the copy to its original in the write itself; withdrawn, that
+	// a copy was taken back for that.
+	overruled, withdrawn bool
 	// at is when a copy was written, replaced the resourceVersion that it had
 	// before, empty for one that was made, and seen that the watch told of it
 	// since.
@@ -94,7 +99,7 @@ func newLane(loop *Loop, conn *tmccluster.Connection, logger logr.Logger) (*lane
 	l := &lane{
 		name: conn.Name, uid: conn.UID, loop: loop, logger: logger.WithValues("physicalCluster", conn.Name), done: conn.Done(),
 		wires: *w, queue: loop.world.queue(),
-		kinds: map[schema.GroupVersionKind]*followed{}, outcomes: map[Key]outcome{}, made: map[string]time.Time{}, furnished: map[string]bool{}, buried: map[Key][]Tombstone{},
+		kinds: map[schema.GroupVersionKind]*followed{}, outcomes: map[Key]outcome{}, made: map[string]time.Time{}, furnished: map[string]bool{}, strays: map[Key]stray{}, buried: map[Key][]Tombstone{},
 	}
 	return l, nil
 }
@@ -217,6 +222,7 @@ func (l *lane) forget(key Key) {
 		l.queueTidy(key)
 	}
 	delete(l.outcomes, key)
+	delete(l.strays, key)
 }
 
 // work runs errands until the queue shuts down.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"slices"
 	"strings"
+	"time"
 
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -27,6 +28,9 @@ type assignment struct {
 	division map[string]*transform.Division
 	// refusal says why there are no targets, where that is decided.
 	refusal *RefusalError
+	// again is when to look again for a refusal that nothing else tells the end of;
+	// zero for never.
+	again time.Duration
 	// staged says which targets may get a changed template now, where the
 	// Placement has a rollout; nil until somebody asks.
 	staged *staged

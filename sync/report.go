@@ -2,6 +2,7 @@ package syncer
 
 import (
 	"context"
+	"encoding/binary"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -111,7 +112,8 @@ func (l *Loop) report(ctx context.Context, key Key, original *unstructured.Unstr
 	if seen.pending > 0 && len(seen.refusals) == 0 {
 		return reconcile.Result{}, nil // what is on its way is news when it has arrived
 	}
-	fingerprint := seen.fingerprint(original)
+	sight := seen.sight(original)
+	fingerprint := fingerprintOf(sight, original)
 	if l.record(key, original.GetUID()).settled == fingerprint {
 		return reconcile.Result{}, nil
 	}
@@ -137,7 +139,11 @@ func (l *Loop) report(ctx context.Context, key Key, original *unstructured.Unstr
 	if r.replaced == original.GetResourceVersion() {
 		return reconcile.Result{}, nil // the cache shows what was before our last write
 	}
-	if wait := l.opts.reportEvery - l.world.now().Sub(r.reported); wait > 0 {
+	wait := l.opts.reportEvery - l.world.now().Sub(r.reported)
+	if r.written == sight {
+		wait = max(wait, r.writes.left(l.world.now()))
+	}
+	if wait > 0 {
 		return reconcile.Result{RequeueAfter: wait}, nil
 	}
 	traced, span := l.traceReport(ctx, key, original, &seen)
@@ -152,15 +158,32 @@ func (l *Loop) report(ctx context.Context, key Key, original *unstructured.Unstr
 		return reconcile.Result{}, fmt.Errorf("write status: %w", err)
 	}
 	r = l.record(key, original.GetUID())
-	r.replaced, r.reported = original.GetResourceVersion(), l.world.now()
+	if r.written != sight {
+		r.written, r.writes = sight, rounds{}
+	}
+	r.replaced, r.reported, r.writes = original.GetResourceVersion(), l.world.now(), r.writes.oneMore(l.world.now())
 	l.remember(key, r)
+	if r.writes.rounds == fightAfter {
+		l.tell(ctx, key, original, &RefusalError{Reason: ReasonContested, Message: fmt.Sprintf(
+			"the status was written %d times in a row, and is changed each time by somebody in the workspace, a webhook or a controller; have it leave the status of this object to %s; it is written again later", fightAfter, l.manager)})
+	}
 	l.tellHealth(ctx, key, original, current, status)
 	l.tellRefusals(ctx, key, original, seen)
 	return reconcile.Result{RequeueAfter: again}, nil
 }
 
-// fingerprint is that of everything which the status follows from.
-func (s *sighting) fingerprint(original *unstructured.Unstructured) uint64 {
+// fingerprintOf is that of everything which the status follows from: what was
+// seen, and what stands in the original.
+func fingerprintOf(sight uint64, original *unstructured.Unstructured) uint64 {
+	var h xxhash.Digest
+	_, _ = h.Write(binary.LittleEndian.AppendUint64(nil, sight))
+	_, _ = h.WriteString(original.GetResourceVersion())
+	return h.Sum64()
+}
+
+// sight is that of everything which the status follows from but what others wrote
+// into it.
+func (s *sighting) sight(original *unstructured.Unstructured) uint64 {
 	var h xxhash.Digest
 	put := func(values ...string) {
 		for _, v := range values {
@@ -168,7 +191,7 @@ func (s *sighting) fingerprint(original *unstructured.Unstructured) uint64 {
 			_, _ = h.WriteString("\x00")
 		}
 	}
-	put(original.GetResourceVersion())
+	put(string(original.GetUID()), strconv.FormatInt(original.GetGeneration(), 10))
 	for i := range s.copies {
 		c := &s.copies[i]
 		put(c.Cluster, strconv.FormatBool(c.Behind))

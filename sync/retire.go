@@ -32,12 +32,12 @@ func (l *lane) retire(ctx context.Context, key Key, original *unstructured.Unstr
 			uid = original.GetUID()
 		}
 		l.record(key, outcome{gone: uid})
+		l.unstray(key)
 		l.loop.enqueue(key, false)
 		l.queueTidy(key)
 		return false
 	}
-	marks, _ := transform.ReadMarks(copied)
-	cause, err := l.loop.mayRetire(ctx, l, key, marks.UID)
+	cause, err := l.loop.mayRetire(ctx, l, key, l.copiedFrom(key, copied))
 	switch {
 	case errors.Is(err, errUnknown):
 		return true // later, when it may be known
@@ -77,7 +77,7 @@ func (l *lane) liveCopy(ctx context.Context, key Key) (*unstructured.Unstructure
 		return nil, err
 	}
 	marks, ok := transform.ReadMarks(obj)
-	if !ok || marks.Installation != l.loop.installation || !isOf(key, kind, marks) {
+	if (!ok || marks.Installation != l.loop.installation || !isOf(key, kind, marks)) && !l.isStray(key, obj) {
 		return nil, nil
 	}
 	return obj, nil

@@ -261,18 +261,28 @@ func (w *simWorld) redecide(tenant *simServer, ns string, p *v1alpha1.Placement)
 
 // kubelet makes copies healthy and finishes what was held.
 func (w *simWorld) kubelet(c *simServer) {
-	s := w.scheduler
+	s, seen := w.scheduler, int64(-1)
 	for {
+		s.park(func() bool { return c.Serial() != seen }, nil) // nothing to do while nothing happens
 		s.pause(s.between(200*time.Millisecond, 2*time.Second))
+		seen = c.Serial()
 		for _, d := range c.All(simDeployment) {
-			if d.GetDeletionTimestamp() != nil && slices.Contains(d.GetFinalizers(), "example.org/slow") && s.chance(3) {
+			if d.GetDeletionTimestamp() != nil && slices.Contains(d.GetFinalizers(), "example.org/slow") {
+				if !s.chance(3) {
+					seen = -1 // another time
+					continue
+				}
 				u := d.DeepCopy()
 				u.SetFinalizers(nil)
 				_, _ = w.do(c, "kubelet", &apisim.Request{Verb: apisim.Update, Object: u})
 				continue
 			}
-			seen, _ := number(at(d.Object, "status")["observedGeneration"])
-			if w.sick || int64(seen) == d.GetGeneration() || s.chance(3) {
+			reported, _ := number(at(d.Object, "status")["observedGeneration"])
+			if w.sick || int64(reported) == d.GetGeneration() {
+				continue
+			}
+			if s.chance(3) {
+				seen = -1
 				continue
 			}
 			replicas := at(d.Object, "spec")["replicas"]
@@ -289,9 +299,11 @@ func (w *simWorld) kubelet(c *simServer) {
 
 // finalize is the namespace controller of a server.
 func (w *simWorld) finalize(server *simServer) {
-	s := w.scheduler
+	s, seen := w.scheduler, int64(-1)
 	for {
+		s.park(func() bool { return server.Serial() != seen }, nil)
 		s.pause(s.between(300*time.Millisecond, 2*time.Second))
+		seen = server.Serial()
 		for _, ns := range server.All(namespaceKind) {
 			if ns.GetDeletionTimestamp() != nil {
 				server.FinalizeNamespace(ns.GetName())
@@ -398,7 +410,7 @@ func (w *simWorld) fault() {
 	s := w.scheduler
 	c := pick(s, slices.Concat(w.tenants, w.clusters, w.clusters))
 	end := s.now.Add(s.between(time.Second, 40*time.Second))
-	switch s.dice.IntN(13) {
+	switch s.dice.IntN(14) {
 	case 0, 1:
 		s.note("%s can't be reached until %s", c.name, end.Sub(epoch))
 		c.cut = end
@@ -450,6 +462,10 @@ func (w *simWorld) fault() {
 		tenant.lying = end
 	case 12:
 		w.outOfSight(pick(s, w.tenants), end)
+	case 13:
+		c := pick(s, w.clusters)
+		s.note("%s takes digests off until %s", c.name, end.Sub(epoch))
+		c.meddling = end
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -134,10 +135,14 @@ func (i *simInformer) keys() []types.NamespacedName {
 func (i *simInformer) watch(version string) error {
 	s, server := i.cache.process.world.scheduler, i.cache.server
 	for {
+		serial, err := strconv.ParseInt(version, 10, 64)
+		if err != nil {
+			return err
+		}
 		broken := func() bool {
 			return i.ended() || server.away(i.cache.process) != nil || i.lied || server.lies(i.cache.process)
 		}
-		s.park(func() bool { return server.Version() != version || broken() }, nil)
+		s.park(func() bool { return server.Serial() != serial || broken() }, nil)
 		if broken() {
 			return fmt.Errorf("watch of %s: connection lost", i.kind.Kind)
 		}

@@ -26,6 +26,14 @@ type checker struct {
 	late       map[types.UID]bool // copies that a late write made
 	made       map[types.UID]int  // when a foreign object was made, in commits
 	bodies     map[string]string  // what a digest stands for
+	strays     map[types.UID]simStray
+}
+
+// simStray is a copy that admission took the marks off in a write of a controller,
+// which may know of it as its own: it sent the marks.
+type simStray struct {
+	transform.Marks
+	made bool // in that write
 }
 
 // copyID names the copy of one original on one cluster.
@@ -55,7 +63,7 @@ type demand struct {
 func newChecker(w *simWorld) *checker {
 	return &checker{
 		world: w, history: map[namespaceKey][]moment{}, healthy: map[copyID]bool{},
-		late: map[types.UID]bool{}, made: map[types.UID]int{}, bodies: map[string]string{},
+		late: map[types.UID]bool{}, made: map[types.UID]int{}, bodies: map[string]string{}, strays: map[types.UID]simStray{},
 	}
 }
 
@@ -191,7 +199,12 @@ func (c *checker) copyOn(cluster *simServer, tenant string, original *unstructur
 
 // content is what belongs to the tenant of an original.
 func content(u *unstructured.Unstructured) map[string]any {
-	m := map[string]any{"labels": u.GetLabels(), "annotations": u.GetAnnotations()}
+	annotations := u.GetAnnotations()    // a map of its own
+	delete(annotations, annotationFence) // ours, and the one thing that we write there
+	m := map[string]any{"labels": u.GetLabels(), "annotations": len(annotations)}
+	for key, value := range annotations {
+		m["annotation "+key] = value
+	}
 	for k, v := range u.Object {
 		if k != "metadata" && k != "status" {
 			m[k] = v
@@ -202,6 +215,9 @@ func content(u *unstructured.Unstructured) map[string]any {
 
 // foreign says whether an object on a physical cluster is not ours.
 func (c *checker) foreign(u *unstructured.Unstructured) bool {
+	if _, ok := c.strays[u.GetUID()]; ok {
+		return false
+	}
 	marks, ok := transform.ReadMarks(u)
 	return !ok || marks.Installation != simInstallation
 }
@@ -264,6 +280,12 @@ func (c *checker) sometime(ns namespaceKey, since int, so func(moment) bool) boo
 // new copy is healthy (law 4).
 func (c *checker) copyGoes(s *simServer, a *acting, commit apisim.Commit) {
 	marks, _ := transform.ReadMarks(commit.Before)
+	if stray, ok := c.strays[commit.Before.GetUID()]; ok {
+		if stray.made {
+			return // taken back
+		}
+		marks = stray.Marks
+	}
 	key := keyOf(commit.Before.GroupVersionKind(), marks.Origin)
 	proven, left := false, false
 	var staying []string
@@ -326,6 +348,11 @@ func (c *checker) copyComes(s *simServer, a *acting, commit apisim.Commit) {
 		return // an apply that took the last finalizer off
 	}
 	marks, ok := transform.ReadMarks(after)
+	if sent, marked := sentMarks(commit.Request); !ok && marked && sent.Installation == simInstallation {
+		c.strays[after.GetUID()] = simStray{sent, commit.Before == nil}
+		return
+	}
+	delete(c.strays, after.GetUID())
 	if !ok || marks.Installation != simInstallation {
 		c.violate(2, "%s: %s on %s bears no marks of ours", a.process.name, commit.Request, s.name)
 		return
@@ -353,6 +380,14 @@ func (c *checker) copyComes(s *simServer, a *acting, commit apisim.Commit) {
 		}
 	}
 	c.same(a, commit)
+}
+
+// sentMarks returns the marks that an apply sent.
+func sentMarks(r *apisim.Request) (transform.Marks, bool) {
+	if r.Verb != apisim.Apply {
+		return transform.Marks{}, false
+	}
+	return transform.ReadMarks(r.Object)
 }
 
 // held: no copy without the finalizer on its original (law 3). Of two

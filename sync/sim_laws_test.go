@@ -57,7 +57,9 @@ func TestCheckerCatchesBrokenLaws(t *testing.T) {
 			w.sabotage.before = func(p *process, server *simServer, r *apisim.Request) (*apisim.Response, error, bool) {
 				if r.Verb == apisim.Patch && r.Subresource == "" && w.tenant(server.name) != nil {
 					if there := server.Peek(r.Kind, r.Namespace, r.Name); there != nil && there.GetDeletionTimestamp() == nil {
-						return &apisim.Response{Object: there.DeepCopy()}, nil, true
+						answer := there.DeepCopy() // of a server that says what it did not do
+						answer.SetFinalizers(append(answer.GetFinalizers(), p.loop.finalizer))
+						return &apisim.Response{Object: answer}, nil, true
 					}
 				}
 				return nil, nil, false

@@ -3,6 +3,7 @@ package syncer
 import (
 	"context"
 	"fmt"
+	"maps"
 	"syscall"
 	"time"
 
@@ -484,9 +485,9 @@ type simServer struct {
 	world *simWorld
 	name  string
 	uid   types.UID
-	// cut, stormy and lying say until when it can't be reached, answers with
-	// errors, and lists nothing.
-	cut, stormy, lying time.Time
+	// cut, stormy, lying and meddling say until when it can't be reached, answers
+	// with errors, lists nothing, and takes digests off what is written.
+	cut, stormy, lying, meddling time.Time
 	// unbound answers "not found" to everything.
 	unbound bool
 	// decoded are the Placements that were decoded last, by namespace.
@@ -500,6 +501,16 @@ func (s *simServer) state() *tmccluster.State {
 func (s *simServer) away(*process) error {
 	if s.world.scheduler.now.Before(s.cut) {
 		return fmt.Errorf("dial %s: %w", s.name, syscall.ECONNREFUSED)
+	}
+	return nil
+}
+
+// meddle is an admission webhook that, for a while, lets no digest pass.
+func (s *simServer) meddle(_ *apisim.Request, u *unstructured.Unstructured) error {
+	if s.world.scheduler.now.Before(s.meddling) && digestOf(u) != "" {
+		annotations := maps.Clone(u.GetAnnotations())
+		delete(annotations, transform.AnnotationDigest)
+		u.SetAnnotations(annotations)
 	}
 	return nil
 }

@@ -164,7 +164,7 @@ func (w *simWorld) makeCalm() {
 	w.scheduler.note("calm")
 	w.calm, w.odds = true, odds{}
 	for _, server := range slices.Concat(w.tenants, w.clusters) {
-		server.cut, server.stormy, server.lying, server.unbound = time.Time{}, time.Time{}, time.Time{}, false
+		server.cut, server.stormy, server.lying, server.meddling, server.unbound = time.Time{}, time.Time{}, time.Time{}, time.Time{}, false
 	}
 	for _, p := range w.alive() {
 		p.frozen = time.Time{}

@@ -97,12 +97,14 @@ func newSimWorld(seed uint64, trace func(string)) *simWorld {
 		s := w.server(name, append(common,
 			apisim.Kind{GroupVersionKind: placementKind, Plural: "placements", Namespaced: true, Status: true},
 			apisim.Kind{GroupVersionKind: clusterPlacementKind, Plural: "clusterplacements", Status: true}))
+		s.Untrack() // nobody applies in workspaces
 		s.OnCommit(func(c apisim.Commit) { w.checker.upstream(s, c) })
 		w.tenants = append(w.tenants, s)
 	}
 	for _, name := range []string{"east", "west", "north"} {
 		s := w.server(name, common)
 		s.Mutate(w.webhook(s))
+		s.Mutate(s.meddle)
 		s.OnCommit(func(c apisim.Commit) { w.checker.physical(s, c) })
 		w.clusters = append(w.clusters, s)
 	}
@@ -149,7 +151,7 @@ func (w *simWorld) tenant(name string) *simServer {
 // is bad, on west holds what it likes, and on north writes over a field.
 func (w *simWorld) webhook(s *simServer) func(*apisim.Request, *unstructured.Unstructured) error {
 	return func(r *apisim.Request, obj *unstructured.Unstructured) error {
-		if obj.GetKind() != "Deployment" {
+		if obj.GetKind() != "Deployment" || r.Subresource != "" {
 			return nil
 		}
 		spec := at(obj.Object, "spec", "template", "spec")

@@ -167,7 +167,7 @@ func (c *Client) Apply(ctx context.Context, obj runtime.ApplyConfiguration, opts
 		return err
 	}
 	r.Object = u.DeepCopy()
-	r.Manager, r.Force = o.FieldManager, o.Force != nil && *o.Force
+	r.Manager, r.Force, r.DryRun = o.FieldManager, o.Force != nil && *o.Force, len(o.DryRun) > 0
 	resp, err := c.send(ctx, r)
 	if err != nil {
 		return err

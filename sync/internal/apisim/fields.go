@@ -1,13 +1,14 @@
 package apisim
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
+	"maps"
+	"reflect"
 	"slices"
 	"sync"
+	"time"
 
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
@@ -83,6 +84,9 @@ func empty(kind schema.GroupVersionKind) *unstructured.Unstructured {
 
 // own writes down which fields of next belong to whoever made it of live.
 func (s *Server) own(r *Request, live, next *unstructured.Unstructured) (*unstructured.Unstructured, error) {
+	if s.untracked {
+		return next, nil
+	}
 	m, err := s.fieldsOf(r.Kind, r.Subresource)
 	if err != nil {
 		return nil, err
@@ -102,20 +106,41 @@ func (s *Server) own(r *Request, live, next *unstructured.Unstructured) (*unstru
 // date writes the server's own time on what changed in the managed fields: the
 // library reads the clock of the machine.
 func (s *Server) date(live, next *unstructured.Unstructured) {
-	before, after := live.GetManagedFields(), next.GetManagedFields()
-	now := metav1.NewTime(s.now())
-	for i := range after {
-		after[i].Time = &now
-		if j := slices.IndexFunc(before, func(b metav1.ManagedFieldsEntry) bool { return sameEntry(&b, &after[i]) }); j >= 0 {
-			after[i].Time = before[j].Time
-		}
+	before, after := managed(live), managed(next)
+	if len(after) == 0 {
+		return
 	}
-	if len(after) > 0 {
-		next.SetManagedFields(after)
+	now := s.now().UTC().Format(time.RFC3339)
+	dated := make([]any, len(after))
+	for i, e := range after {
+		entry := maps.Clone(e.(map[string]any))
+		entry["time"] = now
+		if j := slices.IndexFunc(before, func(b any) bool { return sameEntry(b.(map[string]any), entry) }); j >= 0 {
+			entry["time"] = before[j].(map[string]any)["time"]
+		}
+		dated[i] = entry
+	}
+	next.Object["metadata"].(map[string]any)["managedFields"] = dated
+}
+
+// managed returns the managed fields as they are stored: to decode them for every
+// write is dear.
+func managed(u *unstructured.Unstructured) []any {
+	metadata, _ := u.Object["metadata"].(map[string]any)
+	list, _ := metadata["managedFields"].([]any)
+	return list
+}
+
+// setManaged has an object bear the managed fields of another.
+func setManaged(to, from *unstructured.Unstructured) {
+	if list := managed(from); len(list) > 0 {
+		to.Object["metadata"].(map[string]any)["managedFields"] = list
+	} else if metadata, ok := to.Object["metadata"].(map[string]any); ok {
+		delete(metadata, "managedFields")
 	}
 }
 
-func sameEntry(a, b *metav1.ManagedFieldsEntry) bool {
-	return a.Manager == b.Manager && a.Operation == b.Operation && a.Subresource == b.Subresource &&
-		a.FieldsV1 != nil && b.FieldsV1 != nil && bytes.Equal(a.FieldsV1.GetRawBytes(), b.FieldsV1.GetRawBytes())
+func sameEntry(a, b map[string]any) bool {
+	return a["manager"] == b["manager"] && a["operation"] == b["operation"] && a["subresource"] == b["subresource"] &&
+		reflect.DeepEqual(a["fieldsV1"], b["fieldsV1"])
 }

@@ -43,12 +43,14 @@ type Request struct {
 	// UID and ResourceVersion are preconditions of Delete; empty for none.
 	UID             types.UID
 	ResourceVersion string
+	// DryRun stores nothing; of Apply alone.
+	DryRun bool
 	// Selector narrows List; nil for all.
 	Selector labels.Selector
 }
 
 // Writes says whether the request may change anything.
-func (r *Request) Writes() bool { return r.Verb != Get && r.Verb != List }
+func (r *Request) Writes() bool { return r.Verb != Get && r.Verb != List && !r.DryRun }
 
 // String describes the request in a line.
 func (r *Request) String() string {

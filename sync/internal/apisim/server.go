@@ -53,8 +53,9 @@ type Server struct {
 	compacted int64
 	log       []change
 
-	mutators []func(r *Request, obj *unstructured.Unstructured) error
-	watchers []func(Commit)
+	untracked bool
+	mutators  []func(r *Request, obj *unstructured.Unstructured) error
+	watchers  []func(Commit)
 }
 
 // New returns an empty server.
@@ -76,11 +77,15 @@ func (s *Server) Unserve(kind schema.GroupVersionKind) { delete(s.kinds, kind) }
 // Serves says whether a kind is served.
 func (s *Server) Serves(kind schema.GroupVersionKind) bool { return s.kinds[kind] != nil }
 
-// Mutate adds an admission webhook: it may change what is about to be stored,
-// or refuse it.
+// Mutate adds an admission webhook: it may change what is about to be stored, of
+// an object or its status, or refuse it.
 func (s *Server) Mutate(fn func(r *Request, obj *unstructured.Unstructured) error) {
 	s.mutators = append(s.mutators, fn)
 }
+
+// Untrack ceases to keep who owns which field, but where something is applied: half
+// of what a write costs, for a server whose clients do not apply.
+func (s *Server) Untrack() { s.untracked = true }
 
 // OnCommit has fn called for every change that is stored.
 func (s *Server) OnCommit(fn func(Commit)) { s.watchers = append(s.watchers, fn) }
@@ -98,6 +103,9 @@ func (s *Server) Compact() {
 	s.version++
 	s.compacted, s.log = s.version, nil
 }
+
+// Serial is the latest resourceVersion as a number, which costs nothing to read.
+func (s *Server) Serial() int64 { return s.version }
 
 // Version is the latest resourceVersion.
 func (s *Server) Version() string { return strconv.FormatInt(s.version, 10) }
@@ -187,6 +195,9 @@ func selects(selector labels.Selector, obj *unstructured.Unstructured) bool {
 // commit stores an object under a new resourceVersion, or removes it where
 // after is nil.
 func (s *Server) commit(r *Request, before, after *unstructured.Unstructured) {
+	if r.DryRun {
+		return
+	}
 	s.version++
 	obj := after
 	if obj == nil {

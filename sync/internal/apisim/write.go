@@ -174,7 +174,7 @@ func (s *Server) owned(r *Request, kind *Kind, live, asked *unstructured.Unstruc
 	} else if kind.Status {
 		setStatus(next, live)
 	}
-	next.SetManagedFields(live.GetManagedFields())
+	setManaged(next, live)
 	return s.own(r, live, next)
 }
 
@@ -213,9 +213,9 @@ func (s *Server) change(r *Request, kind *Kind, live, next *unstructured.Unstruc
 		if kind.GroupVersionKind == namespaceKind {
 			next.Object["spec"] = copyMap(live.Object["spec"])
 		}
-		if err := s.admit(r, next); err != nil {
-			return nil, err
-		}
+	}
+	if err := s.admit(r, next); err != nil {
+		return nil, err
 	}
 	if same(live, next) {
 		return live, nil
