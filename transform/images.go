@@ -135,7 +135,10 @@ func qualified(image string) string {
 	case first == "index.docker.io":
 		first = "docker.io"
 	}
-	if first == "docker.io" && !strings.Contains(rest, "/") {
+	if first != "docker.io" {
+		return image
+	}
+	if !strings.Contains(rest, "/") {
 		rest = "library/" + rest
 	}
 	return first + "/" + rest

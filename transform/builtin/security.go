@@ -2,7 +2,6 @@ package builtin
 
 import (
 	"fmt"
-	"maps"
 	"slices"
 	"strings"
 
@@ -29,16 +28,19 @@ var allowedVolumes = []string{
 
 func checkVolume(v any) error {
 	volume, _ := v.(object)
-	for _, sort := range slices.Sorted(maps.Keys(volume)) {
-		switch {
-		case sort == "name" || volume[sort] == nil || slices.Contains(allowedVolumes, sort):
-		case sort == "hostPath":
-			return fmt.Errorf("volume %q mounts a path of the host, which is not allowed here: use a PersistentVolumeClaim or an emptyDir", name(v))
-		default:
-			return fmt.Errorf("volume %q is of the sort %s, which is not allowed here: use a PersistentVolumeClaim", name(v), sort)
+	refused := ""
+	for sort, source := range volume {
+		if sort != "name" && source != nil && !slices.Contains(allowedVolumes, sort) && (refused == "" || sort < refused) {
+			refused = sort
 		}
 	}
-	return nil
+	switch refused {
+	case "":
+		return nil
+	case "hostPath":
+		return fmt.Errorf("volume %q mounts a path of the host, which is not allowed here: use a PersistentVolumeClaim or an emptyDir", name(v))
+	}
+	return fmt.Errorf("volume %q is of the sort %s, which is not allowed here: use a PersistentVolumeClaim", name(v), refused)
 }
 
 func confinePod(pod object) error {
