@@ -84,6 +84,7 @@ func matters(a, b *v1alpha1.Placement) bool {
 		!reflect.DeepEqual(a.Status.Targets, b.Status.Targets) ||
 		!reflect.DeepEqual(a.Status.Conditions, b.Status.Conditions) ||
 		!reflect.DeepEqual(a.Status.Rollout, b.Status.Rollout) ||
+		!reflect.DeepEqual(a.Status.Granted, b.Status.Granted) ||
 		suspends(a.Annotations) != suspends(b.Annotations) ||
 		!reflect.DeepEqual(a.Spec, b.Spec)
 }

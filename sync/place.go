@@ -110,10 +110,24 @@ func assign(p *v1alpha1.Placement, original *unstructured.Unstructured) (*assign
 		return a, nil
 	}
 	if replicas, ok := replicasOf(original); ok {
-		a.replicas = placement.Divide(replicas, staying)
+		a.replicas = divide(replicas, p, original, staying)
 	}
 	a.division = divisions(staying)
 	return a, nil
+}
+
+// divide divides the replicas of an object, no more of them than a quota grants.
+func divide(replicas int32, p *v1alpha1.Placement, original *unstructured.Unstructured, targets []v1alpha1.Target) map[string]int32 {
+	granted := p.Status.Granted.Of(original.GroupVersionKind().GroupKind(), original.GetName(), replicas)
+	parts := placement.Divide(granted, targets)
+	if parts != nil || granted == replicas {
+		return parts
+	}
+	parts = make(map[string]int32, len(targets))
+	for _, t := range targets {
+		parts[t.Cluster] = granted
+	}
+	return parts
 }
 
 // divisions returns which part of a whole falls to each target; nil if no target

@@ -23,6 +23,8 @@ func (c *Controller) ask(ctx context.Context, q *question, spec *v1alpha1.Placem
 	c.deciding.Lock()
 	defer c.deciding.Unlock()
 	k, current := q.key(), chosenOf(q.placement.Status.Targets)
+	granted := c.grant(q)
+	q.workloads = granted.workloads
 	r := c.requestFor(q, spec)
 	r.Neighbours = c.neighbours.of(k, spec)
 	r.Reserved = c.ledger.open(k.String(), current, q.now)
@@ -42,6 +44,7 @@ func (c *Controller) ask(ctx context.Context, q *question, spec *v1alpha1.Placem
 		}
 	}
 	c.withinQuota(q, d)
+	granted.tell(d, a)
 	needs := d.Needs()
 	rebalanced, err := c.rebalance(ctx, q, r, d, fleet, a)
 	if err != nil {
@@ -70,7 +73,7 @@ func (c *Controller) takeBack(q *question) {
 	defer c.deciding.Unlock()
 	c.ledger.open(q.key().String(), chosenOf(q.placement.Status.Targets), q.now)
 	c.neighbours.assume(q.key(), q.placement, q.placement.Status.Targets)
-	c.usage.set(q.key(), amountOf(q.workloads, q.placement.Status.Targets))
+	c.usage.set(q.key(), amountOf(within(q.workloads, q.placement.Status.Granted), q.placement.Status.Targets))
 }
 
 // restore has what was decided before a restart count for what is decided next

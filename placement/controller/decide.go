@@ -79,6 +79,9 @@ func (c *Controller) decide(ctx context.Context, q *question) (*answer, error) {
 		}
 	case len(q.workloads) == 0 && (len(a.status.Targets) == 0 || a.status.ObservedGeneration == generation):
 		a.idle(q, c.poll)
+		if a.status.Granted != nil {
+			a.status.Granted = &v1alpha1.Granted{} // who comes under the same name has none
+		}
 		if c.usage.set(q.key(), amount{}) {
 			a.concerned = c.index.in(q.workspace) // there may be room in a quota
 		}

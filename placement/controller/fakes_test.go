@@ -305,8 +305,12 @@ func (r *rule) Policy(context.Context, *placementcontroller.Scope) (*placementco
 func (r *rule) NotifyChanged(fn func(multicluster.ClusterName)) { r.notify = fn }
 
 func (r *rule) allow(cluster string) {
+	r.set(newRule(cluster).policy)
+}
+
+func (r *rule) set(policy *placementcontroller.Policy) {
 	r.mu.Lock()
-	r.policy = newRule(cluster).policy
+	r.policy = policy
 	r.mu.Unlock()
 	r.notify("")
 }

@@ -2,11 +2,13 @@ package controller_test
 
 import (
 	"errors"
+	"fmt"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
 	"k8s.io/apimachinery/pkg/types"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	tmccluster "github.com/tmc-sdk/tmc/cluster"
 	placementcontroller "github.com/tmc-sdk/tmc/placement/controller"
@@ -224,14 +226,34 @@ func TestUnknownCopiesKeepTheRecordForEver(t *testing.T) {
 	require.True(t, on("(a) b")(p), show(p))
 }
 
-func TestLayerThatChangesMovesWhatItNoLongerAllows(t *testing.T) {
+func TestLayerThatChangesMovesWhatItNoLongerAllowsAndAQuotaHoldsGrowth(t *testing.T) {
 	w := newWorld(t, newFleet(state("a", "env", "dev"), state("b", "env", "prod")))
 	layer := newRule("a")
 	w.start(t, placementcontroller.WithLayers(layer))
 	tn := w.tenants[0]
-	tn.deploy(t, "default", "web")
+	web := tn.deploy(t, "default", "web")
 	p := tn.eventually(t, "default", "default", on("a"))
 	require.Equal(t, placementcontroller.FilterLayer, p.Status.Rejected[0].Filter, "who decided is in the explanation")
 	layer.allow("b")
 	tn.eventually(t, "default", "default", on("(a) b"))
+
+	granted := func(n int32) func(*v1alpha1.Placement) bool {
+		return func(p *v1alpha1.Placement) bool {
+			return p.Status.Granted != nil && len(p.Status.Granted.Objects) == 1 && p.Status.Granted.Objects[0].Replicas == n
+		}
+	}
+	layer.set(&placementcontroller.Policy{Quota: &placementcontroller.Quota{Replicas: 5}})
+	tn.eventually(t, "default", "default", granted(3))
+	scale := func(n int) {
+		t.Helper()
+		require.NoError(t, tn.Patch(t.Context(), web.DeepCopy(), client.RawPatch(types.MergePatchType, fmt.Appendf(nil, `{"spec":{"replicas":%d}}`, n))))
+	}
+	scale(5)
+	tn.eventually(t, "default", "default", granted(5))
+	scale(9)
+	p = tn.eventually(t, "default", "default", refused(placementcontroller.ReasonQuotaExceeded))
+	require.True(t, granted(5)(p), show(p))
+	tn.event(t, "default", "default", placementcontroller.ReasonQuotaExceeded)
+	scale(4)
+	tn.eventually(t, "default", "default", granted(4))
 }

@@ -19,8 +19,10 @@ import (
 const ReasonQuotaExceeded = "QuotaExceeded"
 
 // Quota bounds what the Placements of a workspace use together, over all
-// clusters: work that is duplicated counts once per cluster. A quota stops
-// decisions, not scaling: what already has its place and grows is told.
+// clusters: work that is duplicated counts once per cluster. It refuses what is
+// new, and growth: an object that asks for more replicas than are left stays at
+// those that status.granted of its Placement says, and goes on undisturbed.
+// Lowering a quota takes nothing back.
 type Quota struct {
 	// Replicas at most; zero for no bound.
 	Replicas int64
@@ -122,20 +124,14 @@ func (u *usage) others(k Key) (others, own amount) {
 func (c *Controller) withinQuota(q *question, d *placement.Decision) {
 	others, _ := c.usage.others(q.key())
 	now, was := amountOf(q.workloads, d.Targets), amountOf(q.workloads, q.placement.Status.Targets)
-	for _, n := range q.policies {
-		if n.policy.Quota == nil {
-			continue
-		}
-		over := n.policy.Quota.over(others.add(now))
-		if len(over) == 0 {
-			continue
-		}
-		d.Reason = ReasonQuotaExceeded
-		d.Message = fmt.Sprintf("With this work the Placements of the workspace would use %s, by layer %q: delete or shrink work, or ask those who run the platform for more.", strings.Join(over, " and "), n.layer)
-		if now.exceeds(was) {
-			d.Targets = slices.DeleteFunc(slices.Clone(q.placement.Status.Targets), func(t v1alpha1.Target) bool { return t.Leaving })
-		}
+	n, over := overQuota(quotasOf(q.policies), others.add(now))
+	if len(over) == 0 {
 		return
+	}
+	d.Reason = ReasonQuotaExceeded
+	d.Message = fmt.Sprintf("With this work the Placements of the workspace would use %s, by layer %q: delete or shrink work, or ask those who run the platform for more.", strings.Join(over, " and "), n.layer)
+	if now.exceeds(was) {
+		d.Targets = slices.DeleteFunc(slices.Clone(q.placement.Status.Targets), func(t v1alpha1.Target) bool { return t.Leaving })
 	}
 }
 

@@ -63,6 +63,7 @@ func compareStatus(old, now *v1alpha1.PlacementStatus) difference {
 		!sameOutcome(placed(old), placed(now)),
 		!sameHeld(old.Conditions, now.Conditions),
 		!samePreview(old.Preview, now.Preview),
+		!equality.Semantic.DeepEqual(old.Granted, now.Granted),
 		!equality.Semantic.DeepEqual(old.Rollout, now.Rollout):
 		return material
 	}

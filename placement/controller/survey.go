@@ -79,7 +79,7 @@ func (c *Controller) eachCovered(ctx context.Context, workspace multicluster.Clu
 				continue
 			}
 			if w, err := memoized(c.memo, workspace, obj, workloadOf); err == nil {
-				fn(p, obj, &w)
+				fn(p, obj, &within([]placement.Workload{w}, p.Status.Granted)[0])
 			}
 		}
 	}

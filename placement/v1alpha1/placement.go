@@ -107,6 +107,11 @@ type PlacementStatus struct {
 	// +optional
 	Rollout *Rollout `json:"rollout,omitempty"`
 
+	// granted is what runs at most, where a quota of the workspace bounds it;
+	// absent where none does. What an object asks for beyond waits for a grant.
+	// +optional
+	Granted *Granted `json:"granted,omitempty"`
+
 	// preview is the decision that a dry run made.
 	// +optional
 	Preview *Preview `json:"preview,omitempty"`
