@@ -37,6 +37,9 @@ func specErrors(s *v1alpha1.PlacementSpec, x *expressions) field.ErrorList {
 	if c := s.Count; c != nil {
 		errs = append(errs, validateRange(c.Min, c.Max, root.Child("count"), "min", "max")...)
 	}
+	if n := len(s.Spread); n > mostLevels {
+		errs = append(errs, field.TooMany(root.Child("spread"), n, mostLevels))
+	}
 	for i := range s.Spread {
 		at, spread := root.Child("spread").Index(i), &s.Spread[i]
 		again := slices.ContainsFunc(s.Spread[:i], func(o v1alpha1.Spread) bool { return o.TopologyKey == spread.TopologyKey })

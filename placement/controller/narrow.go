@@ -48,8 +48,8 @@ func narrow(spec *v1alpha1.PlacementSpec, policies []named) *narrowing {
 			n.notes = append(n.notes, fmt.Sprintf("By default of layer %q: %s.", p.layer, strings.Join(filled, ", ")))
 		}
 	}
-	for _, p := range policies {
-		for _, limit := range limits {
+	for _, limit := range limits { // what one layer demands, another may bound
+		for _, p := range policies {
 			note, refusal := limit.apply(&s, p)
 			if refusal != "" {
 				return &narrowing{refusal: refusal}
@@ -171,6 +171,9 @@ func limitCount(s *v1alpha1.PlacementSpec, p named) (notes []string, refusal str
 	return []string{fmt.Sprintf("Layer %q allows %d clusters.", p.layer, most)}, ""
 }
 
+// mostLevels of spread that a spec has, by its schema.
+const mostLevels = 4
+
 // limitSpread adds the levels that a layer demands; where the spec has a level,
 // the stricter of each bound counts.
 func limitSpread(s *v1alpha1.PlacementSpec, p named) (notes []string, refusal string) {
@@ -198,6 +201,9 @@ func limitSpread(s *v1alpha1.PlacementSpec, p named) (notes []string, refusal st
 		if at >= 0 {
 			s.Spread[at] = stricter
 		} else {
+			if len(s.Spread) >= mostLevels {
+				return nil, fmt.Sprintf("spec.spread has %d levels, and layer %q demands another over %s: leave out one of yours.", mostLevels, p.layer, demanded.TopologyKey)
+			}
 			s.Spread = append(s.Spread, stricter)
 		}
 		notes = append(notes, fmt.Sprintf("Layer %q demands spread over %s.", p.layer, demanded.TopologyKey))
