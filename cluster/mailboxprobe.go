@@ -114,6 +114,9 @@ func (f *Fleet) reportedLocked(m *member, r *mailbox.Report) {
 	if r.Capacity != nil {
 		c.known, c.moreSlots = true, r.Capacity.MoreSlots
 		c.allocatable, c.allocated = ResourcesOf(r.Capacity.Allocatable), ResourcesOf(r.Capacity.Allocated)
+		if at := r.Capacity.UsedAt; at != nil {
+			c.inUse = inUse{amount: ResourcesOf(r.Capacity.Used), at: at.Time}
+		}
 		for _, slot := range r.Capacity.FreeSlots {
 			c.slots = append(c.slots, ResourcesOf(slot))
 		}

@@ -96,6 +96,8 @@ func reportOf(uid types.UID) *mailbox.Report {
 		Capacity: &mailbox.Capacity{
 			Allocatable: corev1.ResourceList{corev1.ResourceCPU: resource.MustParse("8")},
 			Allocated:   corev1.ResourceList{corev1.ResourceCPU: resource.MustParse("2")},
+			Used:        corev1.ResourceList{corev1.ResourceCPU: resource.MustParse("700m")},
+			UsedAt:      &metav1.Time{Time: time.Date(2026, 11, 28, 10, 0, 0, 0, time.UTC)},
 			FreeSlots:   []corev1.ResourceList{{corev1.ResourceCPU: resource.MustParse("4"), corev1.ResourcePods: resource.MustParse("10")}},
 		},
 		APIs: []mailbox.API{
@@ -123,6 +125,8 @@ func TestTheHealthOfAClusterInPullModeIsThatOfItsLease(t *testing.T) {
 		require.Equal(t, types.UID("a"), st.UID)
 		require.Equal(t, "v1.36.3", st.Version)
 		require.EqualValues(t, 8000, st.Allocatable.MilliCPU)
+		require.EqualValues(t, 700, st.Used.MilliCPU)
+		require.Equal(t, 10, st.UsedAt.UTC().Hour())
 		require.EqualValues(t, 3, st.Nodes)
 		require.True(t, st.Fits(Resources{MilliCPU: 4000}))
 		require.False(t, st.Fits(Resources{MilliCPU: 5000}))

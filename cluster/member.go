@@ -144,6 +144,8 @@ func (m *member) assemble(now time.Time, grace time.Duration) *State {
 		Nodes:            c.nodes,
 		Allocatable:      c.allocatable,
 		Allocated:        c.allocated,
+		Used:             c.inUse.amount,
+		UsedAt:           c.inUse.at,
 		CapacityKnown:    c.known,
 		FreeSlots:        c.slots,
 		MoreSlots:        c.moreSlots,
@@ -171,6 +173,7 @@ func sameState(a, b *State) bool {
 		a.Reason == b.Reason && a.Message == b.Message &&
 		a.Version == b.Version && a.Nodes == b.Nodes && a.CapacityKnown == b.CapacityKnown && a.APIs == b.APIs &&
 		equalResources(&a.Allocatable, &b.Allocatable) && equalResources(&a.Allocated, &b.Allocated) &&
+		equalResources(&a.Used, &b.Used) && a.UsedAt.Equal(b.UsedAt) &&
 		a.MoreSlots == b.MoreSlots && slices.EqualFunc(a.FreeSlots, b.FreeSlots, func(x, y Resources) bool { return equalResources(&x, &y) }) &&
 		maps.Equal(a.Labels, b.Labels) && maps.Equal(a.Properties, b.Properties) &&
 		slices.EqualFunc(a.Taints, b.Taints, sameTaint) && slices.Equal(a.Concerns, b.Concerns)

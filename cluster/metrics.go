@@ -89,13 +89,17 @@ var (
 var capacityMetrics = []struct {
 	desc *prometheus.Desc
 	of   func(*State) float64
+	// used says that the amount is known only where metrics-server tells.
+	used bool
 }{
-	{capacityDesc("allocatable_cpu_cores", "CPU that the nodes of a physical cluster offer."), func(s *State) float64 { return float64(s.Allocatable.MilliCPU) / 1000 }},
-	{capacityDesc("allocated_cpu_cores", "CPU that the pods of a physical cluster request."), func(s *State) float64 { return float64(s.Allocated.MilliCPU) / 1000 }},
-	{capacityDesc("allocatable_memory_bytes", "Memory that the nodes of a physical cluster offer."), func(s *State) float64 { return float64(s.Allocatable.Memory) }},
-	{capacityDesc("allocated_memory_bytes", "Memory that the pods of a physical cluster request."), func(s *State) float64 { return float64(s.Allocated.Memory) }},
-	{capacityDesc("allocatable_pods", "Pods that the nodes of a physical cluster have places for."), func(s *State) float64 { return float64(s.Allocatable.Pods) }},
-	{capacityDesc("allocated_pods", "Pods on the nodes of a physical cluster."), func(s *State) float64 { return float64(s.Allocated.Pods) }},
+	{capacityDesc("allocatable_cpu_cores", "CPU that the nodes of a physical cluster offer."), func(s *State) float64 { return float64(s.Allocatable.MilliCPU) / 1000 }, false},
+	{capacityDesc("allocated_cpu_cores", "CPU that the pods of a physical cluster request."), func(s *State) float64 { return float64(s.Allocated.MilliCPU) / 1000 }, false},
+	{capacityDesc("allocatable_memory_bytes", "Memory that the nodes of a physical cluster offer."), func(s *State) float64 { return float64(s.Allocatable.Memory) }, false},
+	{capacityDesc("allocated_memory_bytes", "Memory that the pods of a physical cluster request."), func(s *State) float64 { return float64(s.Allocated.Memory) }, false},
+	{capacityDesc("used_cpu_cores", "CPU that the nodes of a physical cluster use, where metrics-server tells."), func(s *State) float64 { return float64(s.Used.MilliCPU) / 1000 }, true},
+	{capacityDesc("used_memory_bytes", "Memory that the nodes of a physical cluster use, where metrics-server tells."), func(s *State) float64 { return float64(s.Used.Memory) }, true},
+	{capacityDesc("allocatable_pods", "Pods that the nodes of a physical cluster have places for."), func(s *State) float64 { return float64(s.Allocatable.Pods) }, false},
+	{capacityDesc("allocated_pods", "Pods on the nodes of a physical cluster."), func(s *State) float64 { return float64(s.Allocated.Pods) }, false},
 }
 
 func capacityDesc(name, help string) *prometheus.Desc {
@@ -127,6 +131,9 @@ func (c fleetCollector) Collect(ch chan<- prometheus.Metric) {
 		}
 		if st.CapacityKnown && st.Reachable {
 			for _, m := range capacityMetrics {
+				if m.used && st.UsedAt.IsZero() {
+					continue
+				}
 				ch <- prometheus.MustNewConstMetric(m.desc, prometheus.GaugeValue, m.of(st), st.Name)
 			}
 		}

@@ -24,7 +24,7 @@ type readings struct {
 	due atomic.Bool
 }
 
-// readAll watches nodes and pods, and reads the version and the APIs again
+// readAll watches nodes and pods, asks what the nodes use, and reads the version and the APIs again
 // after each refresh period, or when it is asked to.
 func readAll(ctx context.Context, r *readings) {
 	done := make(chan struct{})
@@ -34,7 +34,12 @@ func readAll(ctx context.Context, r *readings) {
 			r.capacityFailed(ctx)(err)
 		}
 	}()
-	defer func() { <-done }()
+	used := make(chan struct{})
+	go func() {
+		defer close(used)
+		watchUse(ctx, r)
+	}()
+	defer func() { <-done; <-used }()
 	for pause := time.Second; ctx.Err() == nil; {
 		d, err := discover(ctx, r.session.conn, r.wanted)
 		if ctx.Err() != nil {

@@ -16,6 +16,7 @@ func ReportOf(s *State) *mailbox.Report {
 	}
 	if s.CapacityKnown {
 		c := &mailbox.Capacity{Allocatable: s.Allocatable.List(), Allocated: s.Allocated.List(), MoreSlots: s.MoreSlots || len(s.FreeSlots) > mailbox.MaxSlots}
+		c.Used, c.UsedAt = usedOf(s)
 		for i := range s.FreeSlots {
 			if c.MoreSlots {
 				break

@@ -55,6 +55,7 @@ func statusOf(st *State, old *v1alpha1.PhysicalClusterStatus, generation int64) 
 		status.Capacity = &v1alpha1.Capacity{
 			Nodes: st.Nodes, Allocatable: st.Allocatable.List(), Allocated: st.Allocated.List(),
 		}
+		status.Capacity.Used, status.Capacity.UsedAt = usedOf(st)
 	}
 	if st.APIs != nil {
 		status.APIs = apiNames(st.APIs)
@@ -192,6 +193,7 @@ func onlyAmounts(a, b *State) bool {
 	}
 	same := *b
 	same.Allocatable, same.Allocated = a.Allocatable, a.Allocated
+	same.Used, same.UsedAt = a.Used, a.UsedAt
 	same.FreeSlots, same.MoreSlots = a.FreeSlots, a.MoreSlots
 	return a != b && sameState(a, &same)
 }

@@ -39,6 +39,9 @@ type usage struct {
 	slots                 []Resources
 	moreSlots, slotsFresh bool
 
+	// inUse is what the nodes use, where somebody tells.
+	inUse inUse
+
 	// reported, if not nil, is what an agent says in the place of all this.
 	reported *capacity
 }
@@ -291,6 +294,7 @@ func (u *usage) replacePods(items []*podItem) {
 // capacity is what usage amounts to at one moment.
 type capacity struct {
 	allocatable, allocated Resources
+	inUse                  inUse
 	nodes                  int32
 	// existing nodes, and those of them that are ready, cordoned or not.
 	existing, ready int32
@@ -316,6 +320,7 @@ func (u *usage) capacity() capacity {
 		moreSlots:   more,
 		allocatable: settled(u.allocatable),
 		allocated:   settled(u.allocated),
+		inUse:       u.inUse,
 		nodes:       u.counted,
 		existing:    u.known,
 		ready:       u.ready,

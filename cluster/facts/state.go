@@ -58,6 +58,12 @@ type State struct {
 	// Allocatable and Allocated are what the cluster's nodes offer and what
 	// its pods request.
 	Allocatable, Allocated Resources
+	// Used is what these nodes use of CPU and memory, as metrics-server measured
+	// it at UsedAt, the oldest of its measurements. UsedAt is zero where nobody
+	// tells. Kubernetes places by requests, and so do filters of capacity; use
+	// is for planning and for scorers.
+	Used   Resources
+	UsedAt time.Time
 	// CapacityKnown says that Allocatable and Allocated have been read. Where
 	// they have not, capacity rules do not refuse the cluster.
 	CapacityKnown bool

@@ -8,6 +8,7 @@ import (
 	"unicode/utf8"
 
 	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 )
 
@@ -59,6 +60,9 @@ type Capacity struct {
 	// Allocatable and Allocated are sums over the nodes.
 	Allocatable corev1.ResourceList `json:"allocatable,omitempty"`
 	Allocated   corev1.ResourceList `json:"allocated,omitempty"`
+	// Used is what the nodes use, as measured at UsedAt; nil where nobody tells.
+	Used   corev1.ResourceList `json:"used,omitempty"`
+	UsedAt *metav1.Time        `json:"usedAt,omitempty"`
 	// FreeSlots of single nodes; MoreSlots says that they are too many to list.
 	FreeSlots []corev1.ResourceList `json:"freeSlots,omitempty"`
 	MoreSlots bool                  `json:"moreSlots,omitempty"`
@@ -146,7 +150,7 @@ func (c *Capacity) check() error {
 	if len(c.FreeSlots) > MaxSlots {
 		return fmt.Errorf("capacity.freeSlots: %d are more than %d", len(c.FreeSlots), MaxSlots)
 	}
-	lists := append([]corev1.ResourceList{c.Allocatable, c.Allocated}, c.FreeSlots...)
+	lists := append([]corev1.ResourceList{c.Allocatable, c.Allocated, c.Used}, c.FreeSlots...)
 	for _, list := range lists {
 		for name, q := range list {
 			// Beyond this, sums over a fleet would overflow.

@@ -4,10 +4,12 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/tmc-sdk/tmc/cluster/mailbox"
 )
@@ -18,6 +20,8 @@ func report() *mailbox.Report {
 		Capacity: &mailbox.Capacity{
 			Allocatable: corev1.ResourceList{corev1.ResourceCPU: resource.MustParse("8")},
 			Allocated:   corev1.ResourceList{corev1.ResourceCPU: resource.MustParse("1500m")},
+			Used:        corev1.ResourceList{corev1.ResourceCPU: resource.MustParse("700m")},
+			UsedAt:      &metav1.Time{Time: time.Date(2026, 11, 28, 10, 0, 0, 0, time.UTC)},
 			FreeSlots:   []corev1.ResourceList{{corev1.ResourceCPU: resource.MustParse("3")}},
 		},
 		APIs:       []mailbox.API{{Group: "apps", Version: "v1", Kind: "Deployment", Resource: "deployments"}},

@@ -24,6 +24,9 @@ type Forecast struct {
 	// Allocatable and Allocated are those of the latest sample.
 	Allocatable float64 `json:"allocatable"`
 	Allocated   float64 `json:"allocated"`
+	// Used is what is in use of it, as of the latest sample; nil where nobody
+	// tells. Much less than Allocated means that requests are too high.
+	Used *float64 `json:"used,omitempty"`
 	// PerDay is by how much what is allocated grows in a day; less than zero
 	// if it shrinks.
 	PerDay float64 `json:"perDay"`
@@ -61,6 +64,9 @@ func ForecastOf(name string, samples []Sample, now time.Time) []Forecast {
 			Cluster: name, Resource: resource,
 			Allocatable: amount(&last.Allocatable, resource), Allocated: amount(&last.Allocated, resource),
 			Samples: len(samples), Span: last.At.Sub(samples[0].At),
+		}
+		if used := amount(&last.Used, resource); used > 0 {
+			f.Used = &used
 		}
 		f.Known = f.Samples >= minSamples && f.Span >= minSpan
 		if f.Known {
@@ -125,11 +131,14 @@ func byUrgency(a, b Forecast) int {
 
 // FormatForecasts prints forecasts as a table for people.
 func FormatForecasts(all []Forecast) string {
-	rows := [][]string{{"CLUSTER", "RESOURCE", "ALLOCATED", "ALLOCATABLE", "USED", "PER DAY", "DAYS LEFT"}}
+	rows := [][]string{{"CLUSTER", "RESOURCE", "ALLOCATED", "ALLOCATABLE", "FULL", "IN USE", "PER DAY", "DAYS LEFT"}}
 	for _, f := range all {
-		used := "-"
+		full, inUse := "-", "-"
 		if f.Allocatable > 0 {
-			used = fmt.Sprintf("%.0f%%", 100*f.Allocated/f.Allocatable)
+			full = fmt.Sprintf("%.0f%%", 100*f.Allocated/f.Allocatable)
+			if f.Used != nil {
+				inUse = fmt.Sprintf("%.0f%%", 100**f.Used/f.Allocatable)
+			}
 		}
 		perDay, left := "unknown", "unknown"
 		if f.Known {
@@ -139,7 +148,7 @@ func FormatForecasts(all []Forecast) string {
 			left = fmt.Sprintf("%.0f", *f.DaysLeft)
 		}
 		rows = append(rows, []string{
-			f.Cluster, string(f.Resource), Format(f.Allocated, f.Resource), Format(f.Allocatable, f.Resource), used, perDay, left,
+			f.Cluster, string(f.Resource), Format(f.Allocated, f.Resource), Format(f.Allocatable, f.Resource), full, inUse, perDay, left,
 		})
 	}
 	return table(rows)

@@ -16,10 +16,12 @@ type Sample struct {
 	At time.Time
 	// Allocatable and Allocated as in cluster.State.
 	Allocatable, Allocated cluster.Resources
+	// Used as in cluster.State; zero where nobody tells.
+	Used cluster.Resources
 }
 
 // History holds the latest samples of each cluster. It is safe for concurrent
-// use, and takes about 100 bytes a sample.
+// use, and takes about 150 bytes a sample.
 type History struct {
 	keep int
 
@@ -75,7 +77,7 @@ func (h *History) Add(name string, s Sample) {
 func (h *History) Observe(now time.Time, fleet *cluster.Snapshot) {
 	for st := range fleet.All() {
 		if st.CapacityKnown && st.Reachable {
-			h.Add(st.Name, Sample{At: now, Allocatable: st.Allocatable, Allocated: st.Allocated})
+			h.Add(st.Name, Sample{At: now, Allocatable: st.Allocatable, Allocated: st.Allocated, Used: st.Used})
 		}
 	}
 	h.mu.Lock()

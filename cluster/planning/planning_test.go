@@ -290,6 +290,7 @@ func Example() {
 			At:          monday.AddDate(0, 0, day),
 			Allocatable: tmccluster.Resources{MilliCPU: 64_000, Memory: 256 * gib},
 			Allocated:   tmccluster.Resources{MilliCPU: 32_000 + 1_000*int64(day), Memory: 128 * gib},
+			Used:        tmccluster.Resources{MilliCPU: 16_000},
 		})
 	}
 	fmt.Print(planning.FormatForecasts(planning.Forecasts(history, monday.AddDate(0, 0, 13))))
@@ -301,9 +302,9 @@ func Example() {
 	losses, _ := planning.Losses(fleet, "region", 1)
 	fmt.Print(planning.FormatLosses(losses, 10))
 	// Output:
-	// CLUSTER  RESOURCE  ALLOCATED  ALLOCATABLE  USED  PER DAY  DAYS LEFT
-	// eu-1     cpu       45         64           70%   +1       19
-	// eu-1     memory    128.0Gi    256.0Gi      50%   +0       -
+	// CLUSTER  RESOURCE  ALLOCATED  ALLOCATABLE  FULL  IN USE  PER DAY  DAYS LEFT
+	// eu-1     cpu       45         64           70%   25%     +1       19
+	// eu-1     memory    128.0Gi    256.0Gi      50%   -       +0       -
 	// LOST  CLUSTERS  FITS  TIGHTEST  USED AFTER  SHORT OF
 	// eu    1         no    cpu       full        6 cpu
 	// us    1         no    cpu       full        6 cpu

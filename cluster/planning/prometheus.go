@@ -33,6 +33,8 @@ var metrics = map[string]func(*Sample, float64){
 	"tmc_cluster_allocated_cpu_cores":      func(s *Sample, v float64) { s.Allocated.MilliCPU = int64(math.Round(1000 * v)) },
 	"tmc_cluster_allocatable_memory_bytes": func(s *Sample, v float64) { s.Allocatable.Memory = int64(v) },
 	"tmc_cluster_allocated_memory_bytes":   func(s *Sample, v float64) { s.Allocated.Memory = int64(v) },
+	"tmc_cluster_used_cpu_cores":           func(s *Sample, v float64) { s.Used.MilliCPU = int64(math.Round(1000 * v)) },
+	"tmc_cluster_used_memory_bytes":        func(s *Sample, v float64) { s.Used.Memory = int64(v) },
 	"tmc_cluster_allocatable_pods":         func(s *Sample, v float64) { s.Allocatable.Pods = int64(v) },
 	"tmc_cluster_allocated_pods":           func(s *Sample, v float64) { s.Allocated.Pods = int64(v) },
 }

@@ -271,4 +271,10 @@ type Capacity struct {
 	// allocated sums the requests of the pods on them.
 	// +optional
 	Allocated map[corev1.ResourceName]resource.Quantity `json:"allocated,omitempty"`
+	// used is what these nodes use of cpu and memory, where metrics-server tells.
+	// +optional
+	Used map[corev1.ResourceName]resource.Quantity `json:"used,omitempty"`
+	// usedAt is when the oldest of what used sums was measured.
+	// +optional
+	UsedAt *metav1.Time `json:"usedAt,omitempty"`
 }

@@ -87,6 +87,9 @@ func stateOf(pc *clusterv1alpha1.PhysicalCluster) *tmccluster.State {
 	if c := pc.Status.Capacity; c != nil {
 		st.CapacityKnown, st.Nodes = true, c.Nodes
 		st.Allocatable, st.Allocated = tmccluster.ResourcesOf(c.Allocatable), tmccluster.ResourcesOf(c.Allocated)
+		if c.UsedAt != nil {
+			st.Used, st.UsedAt = tmccluster.ResourcesOf(c.Used), c.UsedAt.Time
+		}
 	}
 	return st
 }
