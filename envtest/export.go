@@ -27,7 +27,9 @@ type APIExport struct {
 
 // Export creates an APIExport and its schemas in a workspace, or brings them up
 // to date, and waits until the export has its identity. A schema that is there
-// stays as it is: kcp's schemas never change; a new one has a new name.
+// stays as it is: kcp's schemas never change; a new one has a new name. Two exports
+// of a workspace must not share one: after a start kcp may look for the objects of
+// one export among those of the other.
 func (k *KCP) Export(ctx context.Context, path logicalcluster.Path, export APIExport) error {
 	c, err := k.Client(path)
 	if err != nil {

@@ -60,6 +60,9 @@ func (e *Export) schemas() ([]*apisv1alpha1.APIResourceSchema, error) {
 		if seen[gr] {
 			return fmt.Errorf("publish %s: it is given twice", gr)
 		}
+		if err := nameByContent(ars, e.Name); err != nil {
+			return err
+		}
 		seen[gr] = true
 		out = append(out, ars)
 		return nil
@@ -107,7 +110,7 @@ func fromDefinition(crd *apiextensionsv1.CustomResourceDefinition) (*apisv1alpha
 	if a, ok := crd.Annotations[apiextensionsv1.KubeAPIApprovedAnnotation]; ok {
 		ars.Annotations = map[string]string{apiextensionsv1.KubeAPIApprovedAnnotation: a}
 	}
-	return ars, nameByContent(ars)
+	return ars, nil
 }
 
 func resourceOf(ars *apisv1alpha1.APIResourceSchema) schema.GroupResource {

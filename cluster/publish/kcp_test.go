@@ -3,6 +3,8 @@ package publish_test
 import (
 	"context"
 	"errors"
+	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -180,7 +182,10 @@ func follow(t *testing.T, publisher *publish.Publisher, physical *tmcenvtest.Clu
 	ended := make(chan error, 2)
 	go func() { ended <- fleet.Start(ctx) }()
 	go func() { ended <- follower.Start(ctx) }()
-	require.Contains(t, (<-results).Created, "apiexport/followed")
+	created := (<-results).Created
+	require.Contains(t, created, "apiexport/followed")
+	require.True(t, slices.ContainsFunc(created, func(what string) bool { return strings.HasPrefix(what, "apiresourceschema/") }),
+		"another export of the workspace has the same schema, and must not share it: %v", created)
 	cancel()
 	require.NoError(t, errors.Join(<-ended, <-ended))
 }

@@ -110,7 +110,7 @@ func (s *Schema) APIResourceSchema() (*apisv1alpha1.APIResourceSchema, error) {
 	if s.Approval != "" {
 		ars.Annotations = map[string]string{apiextensionsv1.KubeAPIApprovedAnnotation: s.Approval}
 	}
-	return ars, nameByContent(ars)
+	return ars, nameByContent(ars, "")
 }
 
 // versionOf reads one version of a schema back.
@@ -130,14 +130,20 @@ func versionOf(ars *apisv1alpha1.APIResourceSchema, i int) (*Schema, error) {
 	}, nil
 }
 
-// nameByContent gives the object the name that its contents call for.
-func nameByContent(ars *apisv1alpha1.APIResourceSchema) error {
+// nameByContent gives the object the name that its contents call for, and the
+// export that it is for, if any: two exports must not share a schema. kcp keeps
+// the objects of an export under its identity, but finds the storage by the
+// schema alone: of two exports that share one, whichever is asked first after a
+// start of kcp decides where the objects of both are looked for, and those of the
+// other seem to be gone (kcp 0.28.1, crdHandler.getOrCreateServingInfoFor).
+func nameByContent(ars *apisv1alpha1.APIResourceSchema, export string) error {
 	var content bytes.Buffer
 	enc := json.NewEncoder(&content)
 	if err := enc.Encode(ars.Spec); err != nil {
 		return fmt.Errorf("encode %s: %w", ars.Spec.Names.Plural, err)
 	}
 	content.WriteString(ars.Annotations[apiextensionsv1.KubeAPIApprovedAnnotation])
+	content.WriteString(export)
 	sum := sha256.Sum256(content.Bytes())
 	group := ars.Spec.Group
 	if group == "" {

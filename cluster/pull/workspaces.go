@@ -8,9 +8,11 @@ import (
 	"slices"
 	"strings"
 
+	kcpapisv1alpha1 "github.com/kcp-dev/sdk/apis/apis/v1alpha1"
 	kcpapisv1alpha2 "github.com/kcp-dev/sdk/apis/apis/v1alpha2"
 	kcpcorev1alpha1 "github.com/kcp-dev/sdk/apis/core/v1alpha1"
 	kcptenancyv1alpha1 "github.com/kcp-dev/sdk/apis/tenancy/v1alpha1"
+	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
 	"k8s.io/apimachinery/pkg/api/equality"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
@@ -52,8 +54,9 @@ type Workspaces struct {
 // NewWorkspaces returns the mailboxes below the workspace that the config leads
 // to, which has the tenants' export of the given name. The resources are those
 // that go into mailboxes; agents are allowed no others. The config needs create,
-// get, list and delete on workspaces, and get, create, update and bind on apiexports
-// (access.MailboxRules); kcp makes who creates a workspace its admin.
+// get, list and delete on workspaces, get, create, update and bind on apiexports,
+// and get, create and delete on apiresourceschemas (access.MailboxRules); kcp makes
+// who creates a workspace its admin.
 func NewWorkspaces(platform *rest.Config, export string, resources ...schema.GroupVersionResource) (*Workspaces, error) {
 	switch {
 	case platform == nil:
@@ -65,13 +68,14 @@ func NewWorkspaces(platform *rest.Config, export string, resources ...schema.Gro
 	}
 	scheme := runtime.NewScheme()
 	mapper := meta.NewDefaultRESTMapper(nil)
-	for _, add := range []func(*runtime.Scheme) error{kcptenancyv1alpha1.AddToScheme, kcpapisv1alpha2.AddToScheme} {
+	for _, add := range []func(*runtime.Scheme) error{kcptenancyv1alpha1.AddToScheme, kcpapisv1alpha1.AddToScheme, kcpapisv1alpha2.AddToScheme} {
 		if err := add(scheme); err != nil {
 			return nil, fmt.Errorf("build scheme: %w", err)
 		}
 	}
 	for _, kind := range []schema.GroupVersionKind{
 		kcptenancyv1alpha1.SchemeGroupVersion.WithKind("Workspace"),
+		kcpapisv1alpha1.SchemeGroupVersion.WithKind("APIResourceSchema"),
 		kcpapisv1alpha2.SchemeGroupVersion.WithKind("APIExport"), kcpapisv1alpha2.SchemeGroupVersion.WithKind("APIBinding"),
 	} {
 		mapper.Add(kind, meta.RESTScopeRoot)
@@ -150,7 +154,10 @@ func (w *Workspaces) Ensure(ctx context.Context, cluster string) error {
 }
 
 // ensureExport keeps the export of mailboxes that of the tenants, but for what is
-// ours: mailboxes hold work, and no Placements.
+// ours: mailboxes hold work, and no Placements. Its schemas say the same and are
+// its own. Exports must not share one: kcp 0.28.1 finds storage by the schema alone,
+// so that after a start the objects of tenants could be looked for where those of
+// mailboxes are kept, and would seem to be gone.
 func (w *Workspaces) ensureExport(ctx context.Context) error {
 	tenants := &kcpapisv1alpha2.APIExport{}
 	if err := w.client.Get(ctx, client.ObjectKey{Name: w.export}, tenants); err != nil {
@@ -159,6 +166,7 @@ func (w *Workspaces) ensureExport(ctx context.Context) error {
 	var resources []kcpapisv1alpha2.ResourceSchema
 	for _, r := range tenants.Spec.Resources {
 		if slices.ContainsFunc(w.resources, func(own schema.GroupVersionResource) bool { return own.Group == r.Group && own.Resource == r.Name }) {
+			r.Schema = ownSchemaPrefix + r.Schema
 			resources = append(resources, r)
 		}
 	}
@@ -167,18 +175,60 @@ func (w *Workspaces) ensureExport(ctx context.Context) error {
 	}
 	export := &kcpapisv1alpha2.APIExport{ObjectMeta: metav1.ObjectMeta{Name: w.export + ExportSuffix}}
 	err := w.client.Get(ctx, client.ObjectKeyFromObject(export), export)
-	switch {
-	case apierrors.IsNotFound(err):
-		export.Spec.Resources = resources
-		if err = w.client.Create(ctx, export); apierrors.IsAlreadyExists(err) {
-			err = nil
+	if client.IgnoreNotFound(err) != nil {
+		return fmt.Errorf("read APIExport: %w", err)
+	}
+	if err == nil && equality.Semantic.DeepEqual(export.Spec.Resources, resources) {
+		return nil
+	}
+	for _, r := range resources {
+		if err := w.ensureSchema(ctx, r.Schema); err != nil {
+			return err
 		}
-	case err == nil && !equality.Semantic.DeepEqual(export.Spec.Resources, resources):
-		export.Spec.Resources = resources
+	}
+	before := export.Spec.Resources
+	if export.Spec.Resources = resources; err == nil {
 		err = w.client.Update(ctx, export)
+	} else if err = w.client.Create(ctx, export); apierrors.IsAlreadyExists(err) {
+		err = nil
 	}
 	if err != nil {
 		return fmt.Errorf("write APIExport %s: %w", export.Name, err)
+	}
+	return w.dropSchemas(ctx, before, resources)
+}
+
+// ownSchemaPrefix begins the names of the schemas of mailboxes; the rest is the
+// name of the tenants' schema.
+const ownSchemaPrefix = "mailbox-"
+
+// ensureSchema creates a schema of mailboxes, unless it is there. Schemas never
+// change.
+func (w *Workspaces) ensureSchema(ctx context.Context, name string) error {
+	tenants := &kcpapisv1alpha1.APIResourceSchema{}
+	if err := w.client.Get(ctx, client.ObjectKey{Name: strings.TrimPrefix(name, ownSchemaPrefix)}, tenants); err != nil {
+		return fmt.Errorf("read APIResourceSchema: %w", err)
+	}
+	own := &kcpapisv1alpha1.APIResourceSchema{ObjectMeta: metav1.ObjectMeta{Name: name}, Spec: tenants.Spec}
+	if approval, ok := tenants.Annotations[apiextensionsv1.KubeAPIApprovedAnnotation]; ok {
+		own.Annotations = map[string]string{apiextensionsv1.KubeAPIApprovedAnnotation: approval}
+	}
+	if err := w.client.Create(ctx, own); err != nil && !apierrors.IsAlreadyExists(err) {
+		return fmt.Errorf("write APIResourceSchema %s: %w", name, err)
+	}
+	return nil
+}
+
+// dropSchemas deletes the schemas of mailboxes that are no longer listed.
+func (w *Workspaces) dropSchemas(ctx context.Context, before, now []kcpapisv1alpha2.ResourceSchema) error {
+	for _, r := range before {
+		if !strings.HasPrefix(r.Schema, ownSchemaPrefix) || slices.ContainsFunc(now, func(o kcpapisv1alpha2.ResourceSchema) bool { return o.Schema == r.Schema }) {
+			continue
+		}
+		old := &kcpapisv1alpha1.APIResourceSchema{ObjectMeta: metav1.ObjectMeta{Name: r.Schema}}
+		if err := w.client.Delete(ctx, old); client.IgnoreNotFound(err) != nil {
+			return fmt.Errorf("delete APIResourceSchema %s: %w", r.Schema, err)
+		}
 	}
 	return nil
 }

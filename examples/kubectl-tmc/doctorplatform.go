@@ -42,7 +42,29 @@ func (s *session) examinePlatform(ctx context.Context) []finding {
 	}
 	slice := &apisv1alpha1.APIExportEndpointSlice{}
 	err = c.Get(ctx, client.ObjectKey{Name: s.export}, slice)
-	return append(findings, exportFinding(export), sliceFinding(s.export, slice, err))
+	findings = append(findings, exportFinding(export), sliceFinding(s.export, slice, err))
+	exports := &apisv1alpha2.APIExportList{}
+	if err := c.List(ctx, exports); err != nil {
+		return append(findings, finding{"schemas", s.export, warning, err.Error(), "the user needs list on apiexports in the platform's workspace"})
+	}
+	return append(findings, schemasFinding(export, exports.Items))
+}
+
+// schemasFinding looks for exports that share a schema. kcp 0.28.1 finds storage
+// by the schema alone: after a start, what was stored under one export is looked
+// for under the other, and seems to be gone.
+func schemasFinding(export *apisv1alpha2.APIExport, all []apisv1alpha2.APIExport) finding {
+	for i := range all {
+		if all[i].Name == export.Name {
+			continue
+		}
+		for _, r := range all[i].Spec.Resources {
+			if slices.ContainsFunc(export.Spec.Resources, func(own apisv1alpha2.ResourceSchema) bool { return own.Schema == r.Schema }) {
+				return finding{"schemas", export.Name, failed, "it shares " + r.Schema + " with export " + all[i].Name, "stop the controller before kcp starts again, and give export " + all[i].Name + " a copy of the schema under another name: kcp may look for the objects of one export among those of the other, where they seem to be gone"}
+			}
+		}
+	}
+	return finding{"schemas", export.Name, fine, "no other export has its schemas", ""}
 }
 
 func exportFinding(export *apisv1alpha2.APIExport) finding {

@@ -262,6 +262,11 @@ func TestFindings(t *testing.T) {
 		}
 		return e
 	}
+	with := func(name, schema string) *apisv1alpha2.APIExport {
+		e := &apisv1alpha2.APIExport{Spec: apisv1alpha2.APIExportSpec{Resources: []apisv1alpha2.ResourceSchema{{Schema: schema}}}}
+		e.Name = name
+		return e
+	}
 	slice := &apisv1alpha1.APIExportEndpointSlice{}
 	old := physical("old", "eu", func(pc *clusterv1alpha1.PhysicalCluster) { pc.Status.Version = "v1.31.0" })
 	for name, c := range map[string]struct {
@@ -274,6 +279,8 @@ func TestFindings(t *testing.T) {
 		"nothing offered": {exportFinding(offering()), failed},
 		"no workloads":    {exportFinding(offering(v1alpha1.Group, v1alpha1.Group)), warning},
 		"all offered":     {exportFinding(offering(v1alpha1.Group, v1alpha1.Group, "apps")), fine},
+		"schemas apart":   {schemasFinding(with("tmc", "a"), []apisv1alpha2.APIExport{*with("tmc", "a"), *with("other", "b")}), fine},
+		"schema shared":   {schemasFinding(with("tmc", "a"), []apisv1alpha2.APIExport{*with("tmc", "a"), *with("other", "a")}), failed},
 		"no slice":        {sliceFinding("tmc", slice, os.ErrNotExist), failed},
 		"no endpoint":     {sliceFinding("tmc", slice, nil), warning},
 		"ended":           {endFinding("a", now.Add(-time.Hour), now, "r"), failed},

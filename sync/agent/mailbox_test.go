@@ -104,6 +104,35 @@ func TestMailboxesInKcp(t *testing.T) {
 	t.Run("wrong tokens are refused", p.refusesTokens)
 	t.Run("an agent reaches its mailbox alone", p.reachesOne)
 	t.Run("a mailbox is closed without a word to its agent", p.closes)
+	t.Run("what tenants have outlives a start of kcp", p.outlives)
+}
+
+// kcp finds the storage of a kind by its schema: were it the tenants', too, then
+// after a start, with the mailbox asked first, what tenants have would be looked
+// for among what is in mailboxes, and a loop would retire all copies.
+func (p *post) outlives(t *testing.T) {
+	tree, err := servers.kcp.CreateTree(t.Context(), "tenant")
+	require.NoError(t, err)
+	tenant := tree[0].Path
+	require.NoError(t, servers.kcp.Bind(t.Context(), tenant, p.platform.Path, "tmc"))
+	original := deploymentIn("default", "precious")
+	eventually(t, "an original", func() error {
+		return clientOf(t, servers.kcp.Config(tenant)).Create(t.Context(), original.DeepCopy())
+	})
+
+	require.NoError(t, servers.kcp.Stop(t.Context()))
+	require.NoError(t, servers.kcp.Restart(t.Context()))
+	ask := func(cfg *rest.Config) error {
+		return clientOf(t, cfg).Get(t.Context(), client.ObjectKeyFromObject(original), original.DeepCopy())
+	}
+	mailbox := p.mailbox("eu-1")
+	eventually(t, "the mailbox is asked first", func() error {
+		if err := ask(mailbox); !apierrors.IsNotFound(err) {
+			return fmt.Errorf("got %w", err)
+		}
+		return nil
+	})
+	require.NoError(t, ask(servers.kcp.Config(tenant)))
 }
 
 func (p *post) joins(t *testing.T) {
