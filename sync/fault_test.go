@@ -166,7 +166,7 @@ func TestAVanishedEndpointIsNotDeletion(t *testing.T) {
 
 // Scenario 21: the loop starts before there is an endpoint, or even an export.
 func TestTheLoopWaitsForAnEndpointThatIsNotServedYet(t *testing.T) {
-	w := newWorldWithoutExport(t, 1)
+	w := newWorldWithoutExport(t)
 	w.start()
 	require.NoError(t, servers.kcp.Export(t.Context(), w.platform.Path, w.apiExport()))
 	require.NoError(t, servers.kcp.Bind(t.Context(), w.tenants[0].Path, w.platform.Path, w.export))
@@ -260,7 +260,7 @@ func (k *killer) RoundTrip(r *http.Request) (*http.Response, error) {
 
 // Scenario 26: the tenant rejects the claim on config maps.
 func TestARejectedClaimDeletesNothing(t *testing.T) {
-	w := newWorldWithoutExport(t, 1)
+	w := newWorldWithoutExport(t)
 	require.NoError(t, servers.kcp.Export(t.Context(), w.platform.Path, w.apiExport()))
 	require.NoError(t, servers.kcp.Bind(t.Context(), w.tenants[0].Path, w.platform.Path, w.export, "configmaps"))
 	w.start()

@@ -43,7 +43,7 @@ func (w *world) waitKind(kind schema.GroupVersionKind, synced bool) {
 }
 
 func TestAKindAppearsDisappearsAndComesBack(t *testing.T) {
-	w := newWorldWithoutExport(t, 1)
+	w := newWorldWithoutExport(t)
 	w.following = true
 	all := w.apiExport().Schemas
 	deployments, fields, placements := all[0], all[1], all[2:]
@@ -178,7 +178,7 @@ func (w *world) waitCopyAs(cluster string, kind schema.GroupVersionKind, origina
 }
 
 func TestVersionsDifferAndKindsAreRenamed(t *testing.T) {
-	w := newWorldWithoutExport(t, 1)
+	w := newWorldWithoutExport(t)
 	w.following = true
 	schemas := w.apiExport().Schemas[2:]
 	for kind, plural := range map[schema.GroupVersionKind]string{gadgetBeta: "gadgets", databaseKind: "databases"} {

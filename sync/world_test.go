@@ -32,9 +32,6 @@ import (
 	mcmanager "sigs.k8s.io/multicluster-runtime/pkg/manager"
 	"sigs.k8s.io/multicluster-runtime/pkg/multicluster"
 
-	kcpapisv1alpha1 "github.com/kcp-dev/sdk/apis/apis/v1alpha1"
-	kcpapisv1alpha2 "github.com/kcp-dev/sdk/apis/apis/v1alpha2"
-
 	tmccluster "github.com/tmc-sdk/tmc/cluster"
 	"github.com/tmc-sdk/tmc/cluster/workspaces"
 	tmcenvtest "github.com/tmc-sdk/tmc/envtest"
@@ -73,6 +70,7 @@ func run(m *testing.M) int {
 		}
 	}()
 	code := m.Run()
+	stages.close()
 	if leaked() && code == 0 {
 		code = 1
 	}
@@ -149,6 +147,7 @@ type world struct {
 	// following, if set, has the next loops sync what the export exports, and
 	// what it claims of ConfigMaps and Secrets.
 	following bool
+	clients   sync.Map // of func() (client.Client, error), by name
 	// idle is what the queue's gauges said before the loop was started.
 	idle map[string]float64
 }
@@ -205,52 +204,61 @@ var quickProbe = tmccluster.ProbePolicy{Interval: 200 * time.Millisecond, Timeou
 // newWorld makes an export and tenants for a test, and starts no loop.
 func newWorld(tb testing.TB, tenants int) *world {
 	tb.Helper()
-	w := newWorldWithoutExport(tb, tenants)
-	require.NoError(tb, servers.kcp.Export(tb.Context(), w.platform.Path, w.apiExport()))
-	for _, tenant := range w.tenants {
-		require.NoError(tb, servers.kcp.Bind(tb.Context(), tenant.Path, w.platform.Path, w.export))
+	needServers(tb)
+	s := stages.take(tb)
+	require.NoError(tb, s.err)
+	w := &world{
+		t: tb, platform: s.platform, tenants: []tmcenvtest.Workspace{s.tenant}, export: exportName, id: s.id,
 	}
+	more := make([]tmcenvtest.Workspace, max(tenants-1, 0))
+	parallel(tb, 4, len(more), func(i int) (err error) {
+		if more[i], err = workspace(tb.Context(), fmt.Sprintf("tenant-%s-%d", s.id, i+1)); err == nil {
+			err = servers.kcp.Bind(tb.Context(), more[i].Path, s.platform.Path, exportName)
+		}
+		return err
+	})
+	w.tenants = append(w.tenants, more...)[:tenants]
+	w.fleet = w.startFleet((*tmcenvtest.Cluster).Config)
 	return w
 }
 
-func newWorldWithoutExport(tb testing.TB, tenants int) *world {
+// newWorldWithoutExport leaves the export, and who binds it, to the test.
+func newWorldWithoutExport(tb testing.TB) *world {
+	tb.Helper()
+	needServers(tb)
+	s := stage{id: newID()}
+	var err error
+	w := &world{t: tb, export: exportName, id: s.id, tenants: make([]tmcenvtest.Workspace, 1)}
+	w.platform, err = workspace(tb.Context(), "platform-"+s.id)
+	require.NoError(tb, err)
+	w.tenants[0], err = workspace(tb.Context(), "tenant-"+s.id)
+	require.NoError(tb, err)
+	w.fleet = w.startFleet((*tmcenvtest.Cluster).Config)
+	return w
+}
+
+func needServers(tb testing.TB) {
 	tb.Helper()
 	if testing.Short() {
 		tb.Skip("needs real servers")
 	}
 	require.NoError(tb, startServers())
-	n := worlds.Add(1)
-	w := &world{t: tb, export: "tmc", id: fmt.Sprintf("test-%d", n)}
-	names := []string{fmt.Sprintf("platform-%d", n)}
-	for i := range tenants {
-		names = append(names, fmt.Sprintf("tenant-%d-%d", n, i))
-	}
-	tree, err := servers.kcp.CreateTree(tb.Context(), names...)
-	require.NoError(tb, err)
-	w.platform, w.tenants = tree[0], tree[1:]
-	w.fleet = w.startFleet((*tmcenvtest.Cluster).Config)
-	return w
+}
+
+const exportName = "tmc"
+
+// newID returns the id of the next world, and of the installation in it.
+func newID() string { return fmt.Sprintf("test-%d", worlds.Add(1)) }
+
+func workspace(ctx context.Context, name string) (tmcenvtest.Workspace, error) {
+	return servers.kcp.CreateWorkspace(ctx, tmcenvtest.Root, name)
 }
 
 // apiExport exports placements, deployments and a cluster-scoped kind.
 func (w *world) apiExport() tmcenvtest.APIExport {
-	deployments, err := tmcenvtest.Schema(deploymentKind, "deployments")
+	export, err := standardExport()
 	require.NoError(w.t, err)
-	fields, err := tmcenvtest.Schema(fieldKind, "fields")
-	require.NoError(w.t, err)
-	fields.Spec.Scope = apiextensionsv1.ClusterScoped
-	schemas := []*kcpapisv1alpha1.APIResourceSchema{deployments, fields}
-	crds, err := v1alpha1.CRDs()
-	require.NoError(w.t, err)
-	for _, crd := range crds {
-		s, err := kcpapisv1alpha1.CRDToAPIResourceSchema(crd, "v1")
-		require.NoError(w.t, err)
-		schemas = append(schemas, s)
-	}
-	return tmcenvtest.APIExport{Name: w.export, Schemas: schemas, Claims: []kcpapisv1alpha2.PermissionClaim{
-		tmcenvtest.Claim("", "configmaps"), tmcenvtest.Claim("", "secrets"), tmcenvtest.Claim("", "events"),
-		tmcenvtest.Claim("rbac.authorization.k8s.io", "rolebindings"),
-	}}
+	return export
 }
 
 // startFleet starts a fleet of all clusters, which are reached by the given
@@ -342,9 +350,8 @@ func (w *world) stopLoop() {
 // tenant returns a client for a tenant's workspace, as the tenant's admin.
 func (w *world) tenant(i int) client.Client {
 	w.t.Helper()
-	c, err := servers.kcp.Client(w.tenants[i].Path)
-	require.NoError(w.t, err)
-	return c
+	path := w.tenants[i].Path
+	return w.client(path.String(), func() (client.Client, error) { return servers.kcp.Client(path) })
 }
 
 // cluster returns a client for a physical cluster, as its admin.
@@ -352,13 +359,21 @@ func (w *world) cluster(name string) client.Client {
 	w.t.Helper()
 	for _, c := range servers.clusters {
 		if c.Name() == name {
-			cl, err := c.Client()
-			require.NoError(w.t, err)
-			return cl
+			return w.client(name, c.Client)
 		}
 	}
 	w.t.Fatalf("no cluster %q", name)
 	return nil
+}
+
+// client returns the client of that name, made at its first use: each has to
+// ask what is served before it can ask for anything.
+func (w *world) client(name string, make func() (client.Client, error)) client.Client {
+	w.t.Helper()
+	known, _ := w.clients.LoadOrStore(name, sync.OnceValues(make))
+	c, err := known.(func() (client.Client, error))()
+	require.NoError(w.t, err)
+	return c
 }
 
 // parallel calls do for 0 to n-1, several at a time.
