@@ -49,6 +49,18 @@ func awaitVersion(seen <-chan *unstructured.Unstructured, ok func(*unstructured.
 	}
 }
 
+// awaitQuiet reads versions until there has been none for a while: the system is
+// idle again, for what was measured is not all that follows from a change.
+func awaitQuiet(seen <-chan *unstructured.Unstructured) {
+	for {
+		select {
+		case <-seen:
+		case <-time.After(100 * time.Millisecond):
+			return
+		}
+	}
+}
+
 func quantiles(b *testing.B, name string, d []time.Duration) (p50, p99 float64) {
 	b.Helper()
 	slices.Sort(d)
@@ -88,11 +100,13 @@ func BenchmarkLatency(b *testing.B) {
 		mergePatch(b, originals, "web", "", fmt.Sprintf(`{"spec":{"replicas":%d}}`, n))
 		awaitVersion(seenDown, hasNumber("spec", "replicas", n))
 		specDown = append(specDown, time.Since(began))
+		awaitQuiet(seenUp)
 
 		began = time.Now()
 		mergePatch(b, copies, "web", "status", fmt.Sprintf(`{"status":{"replicas":%d}}`, n))
 		awaitVersion(seenUp, hasNumber("status", "replicas", n))
 		statusUp = append(statusUp, time.Since(began))
+		awaitQuiet(seenUp)
 	}
 	w.stopLoop()
 
@@ -114,11 +128,13 @@ func BenchmarkLatency(b *testing.B) {
 		mergePatch(b, originals, "web", "", fmt.Sprintf(`{"spec":{"replicas":%d}}`, n))
 		awaitVersion(seenDown, hasNumber("spec", "replicas", n))
 		rawDown = append(rawDown, time.Since(began))
+		awaitQuiet(seenUp)
 
 		began = time.Now()
 		mergePatch(b, copies, "web", "status", fmt.Sprintf(`{"status":{"replicas":%d}}`, n))
 		awaitVersion(seenUp, hasNumber("status", "replicas", n))
 		rawUp = append(rawUp, time.Since(began))
+		awaitQuiet(seenUp)
 	}
 	d50, d99 := quantiles(b, "down", specDown)
 	u50, u99 := quantiles(b, "up", statusUp)
