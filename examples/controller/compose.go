@@ -16,6 +16,7 @@ import (
 	tmccluster "github.com/tmc-sdk/tmc/cluster"
 	"github.com/tmc-sdk/tmc/cluster/inventory"
 	"github.com/tmc-sdk/tmc/cluster/publish"
+	"github.com/tmc-sdk/tmc/cluster/pull"
 	"github.com/tmc-sdk/tmc/cluster/view"
 	"github.com/tmc-sdk/tmc/cluster/view/page"
 	"github.com/tmc-sdk/tmc/cluster/workspaces"
@@ -25,6 +26,7 @@ import (
 	syncer "github.com/tmc-sdk/tmc/sync"
 	"github.com/tmc-sdk/tmc/sync/audit"
 	"github.com/tmc-sdk/tmc/sync/notify"
+	"github.com/tmc-sdk/tmc/transform"
 )
 
 // controller is what a configuration makes.
@@ -33,7 +35,10 @@ type controller struct {
 	flags    *flags
 	level    *uberzap.AtomicLevel
 	registry prometheus.Registerer
-	platform *rest.Config
+	platform *rest.Config // in mode Agent: its own cluster
+
+	mailboxes *pull.Workspaces    // nil but in mode Hub
+	pipeline  *transform.Pipeline // nil in mode Agent
 
 	mgr      mcmanager.Manager
 	once     manager.Manager // of what one replica does for all workspaces
@@ -41,10 +46,12 @@ type controller struct {
 	tenants  *workspaces.Provider
 	loop     *syncer.Loop
 	placer   *placementcontroller.Controller
-	log      *audit.Log               // nil where nothing is recorded
-	spans    *sdktrace.TracerProvider // nil where nobody traces
-	notifier *notify.Notifier         // nil where nobody is told
-	page     *page.Page               // nil where it is not served
+	log      *audit.Log                // nil where nothing is recorded
+	spans    *sdktrace.TracerProvider  // nil where nobody traces
+	notifier *notify.Notifier          // nil where nobody is told
+	page     *page.Page                // nil where it is not served
+	exported *workspaces.ExportedKinds // nil where kinds are listed
+	others   []manager.Runnable        // of every replica
 }
 
 // compose builds the controller of a configuration. It calls no server.
@@ -57,6 +64,20 @@ func compose(c *config.Configuration, f *flags, level *uberzap.AtomicLevel, regi
 	if x.tenants, err = workspaces.NewProvider(x.platform, c.Export.Name, workspaces.Options{}); err != nil {
 		return nil, err
 	}
+	if x.Mode == config.ModeHub {
+		if x.mailboxes, err = x.newMailboxes(); err != nil {
+			return nil, err
+		}
+	}
+	if x.pipeline, err = c.Transform.Pipeline(c.Installation, known); err != nil {
+		return nil, err
+	}
+	if c.Export.Follow != nil {
+		if x.exported, err = c.Export.Follow.Kinds(x.platform, c.Export.Name); err != nil {
+			return nil, err
+		}
+		x.others = append(x.others, x.exported)
+	}
 	if err := x.addManager(); err != nil {
 		return nil, err
 	}
@@ -67,7 +88,7 @@ func compose(c *config.Configuration, f *flags, level *uberzap.AtomicLevel, regi
 	if x.fleet, err = tmccluster.NewFleet(fleetOptions...); err != nil {
 		return nil, err
 	}
-	for _, add := range []func() error{x.addAudit, x.addTracing, x.addNotifier, x.addLoop, x.addPlacer, x.addPlatform, x.addChecks, x.addPage, x.addHandlers} {
+	for _, add := range []func() error{x.openAudit, x.openTracing, x.openNotifier, x.addLoop, x.addPlacer, x.addPlatform, x.addChecks, x.addPage, x.addHandlers, x.addOthers} {
 		if err := add(); err != nil {
 			return nil, errors.Join(err, x.close())
 		}
@@ -91,7 +112,7 @@ func (x *controller) close() error {
 	return errors.Join(errs...)
 }
 
-func (x *controller) addNotifier() (err error) {
+func (x *controller) openNotifier() (err error) {
 	if x.Notify == nil {
 		return nil
 	}
@@ -99,10 +120,11 @@ func (x *controller) addNotifier() (err error) {
 		return err
 	}
 	x.fleet.Subscribe(func(c tmccluster.Change) { x.notifier.Cluster(c.Old, c.New) })
-	return x.mgr.GetLocalManager().Add(x.notifier)
+	x.others = append(x.others, x.notifier)
+	return nil
 }
 
-func (x *controller) addTracing() (err error) {
+func (x *controller) openTracing() (err error) {
 	if x.Tracing == nil {
 		return nil
 	}
@@ -110,7 +132,7 @@ func (x *controller) addTracing() (err error) {
 	return err
 }
 
-func (x *controller) addAudit() error {
+func (x *controller) openAudit() error {
 	if x.Audit == nil {
 		return nil
 	}
@@ -120,7 +142,15 @@ func (x *controller) addAudit() error {
 	}
 	x.log = log
 	for _, s := range senders {
-		if err := x.mgr.GetLocalManager().Add(s); err != nil {
+		x.others = append(x.others, s)
+	}
+	return nil
+}
+
+// addOthers adds what runs beside the rooms.
+func (x *controller) addOthers() error {
+	for _, r := range x.others {
+		if err := x.mgr.GetLocalManager().Add(r); err != nil {
 			return err
 		}
 	}
@@ -129,17 +159,16 @@ func (x *controller) addAudit() error {
 
 func (x *controller) fleetOptions() ([]tmccluster.Option, error) {
 	trust := tmccluster.Trust{Files: x.Fleet.Trust.Files, Exec: x.Fleet.Trust.Exec}
-	options := []tmccluster.Option{
-		tmccluster.WithAPIs(append(config.GVKs(x.Resources), config.GVKs(x.Related)...)...),
-		tmccluster.WithProbe(tmccluster.ProbePolicy{
-			Interval: x.Fleet.Probe.Interval.Duration, Timeout: x.Fleet.Probe.Timeout.Duration,
-			FailureThreshold: x.Fleet.Probe.FailureThreshold, SuccessThreshold: x.Fleet.Probe.SuccessThreshold,
-		}),
-		tmccluster.WithGrace(x.Fleet.Grace.Duration),
-		tmccluster.WithMetrics(x.registry),
+	options := append(x.probeOptions(), tmccluster.WithGrace(x.Fleet.Grace.Duration))
+	if x.exported == nil { // else all that clusters serve may be asked for
+		options = append(options, tmccluster.WithAPIs(x.KindsOn(x.pipeline)...))
 	}
 	if *x.Fleet.Objects {
-		options = append(options, tmccluster.WithSource(tmccluster.FromObjects(x.platform, tmccluster.WithTrust(trust))))
+		objects := []tmccluster.ObjectsOption{tmccluster.WithTrust(trust)}
+		if x.mailboxes != nil {
+			objects = append(objects, tmccluster.WithMailboxes(x.mailboxes))
+		}
+		options = append(options, tmccluster.WithSource(tmccluster.FromObjects(x.platform, objects...)))
 	}
 	if x.Fleet.Folder != "" {
 		options = append(options, tmccluster.WithSource(tmccluster.FromFolder(x.Fleet.Folder, trust)))
@@ -152,40 +181,6 @@ func (x *controller) fleetOptions() ([]tmccluster.Option, error) {
 		options = append(options, tmccluster.WithSource(source))
 	}
 	return options, nil
-}
-
-// addLoop adds the loop that applies, observes and reports.
-func (x *controller) addLoop() error {
-	c := x.Configuration
-	pipeline, err := c.Transform.Pipeline(c.Installation, known)
-	if err != nil {
-		return err
-	}
-	rules, err := c.Transform.StatusRules()
-	if err != nil {
-		return err
-	}
-	options := []syncer.Option{
-		syncer.Resources(config.GVKs(c.Resources)...), syncer.Related(config.GVKs(c.Related)...),
-		syncer.WithStatusRules(rules),
-		syncer.WithWorkers(c.Sync.Workers, c.Sync.PerCluster),
-		syncer.ReportEvery(c.Sync.ReportEvery.Duration), syncer.TidyAfter(c.Sync.TidyAfter.Duration),
-		syncer.WithMetrics(x.registry),
-	}
-	if c.Sync.ReleaseLostAfter != nil {
-		options = append(options, syncer.ReleaseLostAfter(c.Sync.ReleaseLostAfter.Duration))
-	}
-	if x.log != nil {
-		options = append(options, syncer.WithAudit(x.log.Changes()), syncer.WithGate(x.log.Gate()))
-	}
-	if x.spans != nil {
-		options = append(options, syncer.WithTracing(x.spans))
-	}
-	if x.notifier != nil {
-		options = append(options, syncer.OnHealth(x.notifier.Health))
-	}
-	x.loop, err = syncer.New(x.mgr, x.fleet, pipeline, options...)
-	return err
 }
 
 // addPlacer adds the controller that places.
@@ -204,7 +199,7 @@ func (x *controller) addPlacer() error {
 		placementcontroller.WithScores(age, scores...),
 		placementcontroller.WithReservations(c.Placement.Reservations.Duration),
 		placementcontroller.Resources(config.GVKs(c.Resources)...),
-		placementcontroller.WithCopies(x.loop),
+		placementcontroller.WithCopies(x.loop), placementcontroller.ServedAs(x.pipeline.KindsOn),
 		placementcontroller.WithDefaults(func(context.Context, multicluster.ClusterName, string) (*placementv1alpha1.PlacementSpec, error) {
 			return c.Placement.Defaults, nil
 		}),
@@ -225,6 +220,9 @@ func (x *controller) addPlacer() error {
 	if x.notifier != nil {
 		options = append(options, placementcontroller.OnDecision(x.notifier.Decided))
 	}
+	if x.exported != nil {
+		options = append(options, placementcontroller.ResourcesFrom(x.exported))
+	}
 	x.placer, err = placementcontroller.New(x.mgr, x.fleet, engine, options...)
 	return err
 }
@@ -242,6 +240,13 @@ func (x *controller) addPlatform() error {
 			return err
 		}
 		runnables = append(runnables, status)
+	}
+	if x.mailboxes != nil {
+		registrar, err := pull.NewRegistrar(x.mailboxes)
+		if err != nil {
+			return err
+		}
+		runnables = append(runnables, registrar)
 	}
 	if *x.Export.Publish {
 		follower, err := x.newFollower()

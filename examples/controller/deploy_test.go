@@ -30,8 +30,12 @@ import (
 // long is how long anything may take on a slow machine.
 const long = 3 * time.Minute
 
+// pauses are those between two looks.
+const pauses = 100 * time.Millisecond
+
 // site is what the guide asks its reader to have.
 type site struct {
+	issuer    *tmcenvtest.Issuer
 	kcp       *tmcenvtest.KCP
 	host, eu1 *tmcenvtest.Cluster
 	env       map[string]string
@@ -40,11 +44,11 @@ type site struct {
 
 func newSite(t *testing.T) *site {
 	t.Helper()
-	s := &site{env: map[string]string{}}
+	s := &site{env: map[string]string{}, issuer: tmcenvtest.NewIssuer(t)}
 	kcp := make(chan error, 1)
 	go func() {
 		var err error
-		s.kcp, err = tmcenvtest.StartKCP(t.Context())
+		s.kcp, err = tmcenvtest.StartKCP(t.Context(), tmcenvtest.WithIssuer(s.issuer))
 		kcp <- err
 	}()
 	t.Cleanup(func() {
@@ -66,6 +70,7 @@ func newSite(t *testing.T) *site {
 	write("KCP_KUBECONFIG", data, err)
 	data, err = s.host.Kubeconfig()
 	write("HOST_KUBECONFIG", data, err)
+	write("EDGE1_KUBECONFIG", data, nil) // that of docs/pull.md
 	data, err = s.eu1.Kubeconfig()
 	write("EU1_KUBECONFIG", data, err)
 	data, err = kubeconfigOf(s.kcp.UserConfig(tmcenvtest.Root.Join("platform"), "tmc-controller"))
@@ -127,6 +132,9 @@ func TestDeploymentGuide(t *testing.T) {
 		switch b.language {
 		case "sh yours":
 			for name := range s.env {
+				if name == "EDGE1_KUBECONFIG" {
+					continue
+				}
 				require.Contains(t, b.text, "export "+name+"=", "the page lets its reader set what the test sets")
 			}
 		case "text":
@@ -135,6 +143,7 @@ func TestDeploymentGuide(t *testing.T) {
 			if b.section == "Take it away" {
 				require.NoError(t, <-served)
 				s.lookAround(t, deployment)
+				s.pullMode(t, sh)
 			}
 			printed = sh.run(b)
 		case "yaml": // settings beside those of the manifests
@@ -157,6 +166,7 @@ func (s *site) lookAround(t *testing.T, deployment client.ObjectKey) {
 	t.Helper()
 	s.checkPods(t, deployment)
 	s.checkServing(t)
+	s.checkTenant(t)
 	s.checkTakeover(t)
 }
 

@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 )
@@ -60,7 +61,7 @@ func newShell(t *testing.T, env map[string]string) *shell {
 	require.NoError(t, err)
 	cmd := exec.CommandContext(t.Context(), bash, "-euo", "pipefail", "-s")
 	cmd.Dir = root
-	cmd.Env = append(os.Environ(), "HOME="+t.TempDir(), "PATH="+filepath.Dir(kubectl(t))+":"+os.Getenv("PATH"))
+	cmd.Env = append(os.Environ(), "HOME="+t.TempDir(), "PATH="+filepath.Dir(kubectl(t))+":"+plugin(t)+":"+os.Getenv("PATH"))
 	for name, value := range env {
 		cmd.Env = append(cmd.Env, name+"="+value)
 	}
@@ -91,18 +92,29 @@ func newShell(t *testing.T, env map[string]string) *shell {
 func (s *shell) run(b block) string {
 	s.t.Helper()
 	s.blocks++
+	began := time.Now()
 	end := fmt.Sprintf("::end of block %d::", s.blocks)
 	_, err := io.WriteString(s.in, b.text+"\nprintf '\\n%s\\n' '"+end+"'\n")
 	require.NoError(s.t, err, "the shell has ended")
 	var out strings.Builder
 	for line := range s.lines {
 		if line == end {
+			s.t.Logf("%s, block %d: ran in %s", b.section, s.blocks, time.Since(began).Round(100*time.Millisecond))
 			return strings.TrimSpace(out.String())
 		}
 		out.WriteString(line + "\n")
 	}
 	require.FailNow(s.t, "a block of the page failed", "%s\n\nprinted:\n%s", b.text, out.String())
 	return ""
+}
+
+// plugin builds kubectl-tmc, and returns the folder that it is in.
+func plugin(t *testing.T) string {
+	t.Helper()
+	dir := t.TempDir()
+	out, err := exec.CommandContext(t.Context(), "go", "build", "-o", dir, "../kubectl-tmc").CombinedOutput()
+	require.NoError(t, err, string(out))
+	return dir
 }
 
 // kubectl finds kubectl, or builds it of the sources that the test servers are

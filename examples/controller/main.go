@@ -1,5 +1,6 @@
 // Command controller is a TMC controller to deploy: every room of the SDK,
-// composed by a configuration file. docs/deploy.md says how to run it, and
+// composed by a configuration file. docs/deploy.md says how to run it, docs/pull.md
+// how to run it as the agent of a cluster that nobody reaches from outside, and
 // docs/metrics.md how to watch it.
 //
 // A platform that adds scorers, filters or transformers of its own copies this
@@ -63,11 +64,16 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 	}
 	log.SetLogger(logger)
 	klog.SetLogger(logger)
-	x, err := compose(c, f, level, metrics.Registry)
+	var x *controller
+	if c.Mode == config.ModeAgent {
+		x, err = composeAgent(ctx, c, f, level, metrics.Registry)
+	} else {
+		x, err = compose(c, f, level, metrics.Registry)
+	}
 	if err != nil {
 		return err
 	}
-	logger.Info("Starting", "installation", c.Installation, "version", version())
+	logger.Info("Starting", "mode", c.Mode, "installation", c.Installation, "version", version())
 	if err := errors.Join(x.mgr.Start(ctx), x.close()); err != nil {
 		return fmt.Errorf("controller ended: %w", err)
 	}

@@ -84,9 +84,11 @@ func (x *controller) addChecks() error {
 	if err := x.mgr.AddReadyzCheck("fleet", x.fleet.Ready); err != nil {
 		return err
 	}
-	for name, check := range map[string]healthz.Checker{
-		"endpoints": x.tenants.Ready, "placement": x.placer.Ready, "sync": x.loop.Ready,
-	} {
+	checks := map[string]healthz.Checker{"sync": x.loop.Ready}
+	if x.Mode != config.ModeAgent {
+		checks["endpoints"], checks["placement"] = x.tenants.Ready, x.placer.Ready
+	}
+	for name, check := range checks {
 		// A standby watches no workspaces; were it unready for that, a rollout
 		// would wait for ever for the lease that the old replica holds.
 		asLeader := func(r *http.Request) error {

@@ -139,6 +139,8 @@ func results(t *testing.T) map[string]*result {
 	}}
 	return map[string]*result{
 		"clusters":      clustersResult(fleet, now),
+		"tokens":        accessResult([]mailboxAccess{{"eu-1", new(now.Add(20 * time.Minute)), nil}, {"eu-2", new(now.Add(-time.Hour)), new(now.Add(-time.Minute))}, {Cluster: "us-1"}}, now),
+		"no tokens":     accessResult([]mailboxAccess{}, now),
 		"no clusters":   clustersResult(fleetOf(), now),
 		"placements":    placementsResult([]v1alpha1.Placement{web, unplaced(placed("", "rules"))}, now),
 		"explain":       e.result(),

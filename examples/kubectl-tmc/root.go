@@ -29,7 +29,7 @@ func newRoot(s *session) *cobra.Command {
 	f.StringVar(&s.colour, "color", "auto", "auto, always or never; auto colours on a terminal only")
 	root.AddCommand(
 		clustersCommand(s), placementsCommand(s), explainCommand(s), treeCommand(s),
-		cordonCommand(s), uncordonCommand(s), drainCommand(s), evictCommand(s), moveCommand(s),
+		cordonCommand(s), uncordonCommand(s), drainCommand(s), evictCommand(s), moveCommand(s), tokenCommand(s),
 		capacityCommand(s), whatIfCommand(s), planCommand(s), doctorCommand(s), auditCommand(s), backupCommand(s), restoreCommand(s),
 	)
 	return root

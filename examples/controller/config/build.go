@@ -96,6 +96,19 @@ func (s Scorer) scorer(known Known) (placement.Scorer, error) {
 
 // Pipeline returns the pipeline of the steps.
 func (t *Transform) Pipeline(installation string, known Known) (*transform.Pipeline, error) {
+	options, err := t.Options(known)
+	if err != nil {
+		return nil, err
+	}
+	naming, err := t.naming()
+	if err != nil {
+		return nil, fmt.Errorf("keepNames: %w", err)
+	}
+	return transform.NewPipeline(installation, append(options, transform.WithNaming(naming))...)
+}
+
+// Options returns the steps as options of a pipeline.
+func (t *Transform) Options(known Known) ([]transform.Option, error) {
 	var options []transform.Option
 	for i := range t.Steps {
 		step, err := t.Steps[i].transformer(known)
@@ -107,11 +120,10 @@ func (t *Transform) Pipeline(installation string, known Known) (*transform.Pipel
 	for _, r := range t.Replicas {
 		options = append(options, transform.WithReplicas(schema.GroupKind{Group: r.Group, Kind: r.Kind}, r.Path...))
 	}
-	naming, err := t.naming()
-	if err != nil {
-		return nil, fmt.Errorf("keepNames: %w", err)
+	for _, m := range t.Kinds {
+		options = append(options, transform.WithKindMappings(m.mapping()))
 	}
-	return transform.NewPipeline(installation, append(options, transform.WithNaming(naming))...)
+	return options, nil
 }
 
 // naming returns where copies stand.

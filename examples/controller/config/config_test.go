@@ -1,15 +1,21 @@
 package config_test
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/stretchr/testify/require"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/client-go/rest"
 
+	"github.com/tmc-sdk/tmc/cluster/access"
 	"github.com/tmc-sdk/tmc/examples/controller/config"
 	"github.com/tmc-sdk/tmc/transform"
 )
@@ -95,6 +101,20 @@ func TestMistakesNameTheFieldAndTheRemedy(t *testing.T) {
 		"reserve":             {"", "placement: {reservePercent: 101}\n", "a reserve of 101 percent"},
 		"audit to nowhere":    {"", "audit: {}\n", "audit.directory: Required value"},
 		"audit webhook":       {"", "audit: {webhook: {url: \"ftp://x\", onFull: Drop}}\n", "audit.webhook.onFull: Unsupported value"},
+		"mode":                {"", "mode: Pull\n", `mode: Unsupported value: "Pull": supported values: "Push", "Hub", "Agent"`},
+		"agent of a hub":      {"somebody believes that it is one", "mode: Hub\nagent: {}\n", "agent: Forbidden: it says how an agent works: set mode: Agent"},
+		"agent that places":   {"decisions are the hub's", "mode: Agent\nplacement: {workers: 3}\n", "placement: Forbidden: the hub sees to it: leave it out"},
+		"agent that renames":  {"it is in the mailbox what it is on the cluster", "mode: Agent\ntransform: {kinds: [{kind: A, to: {kind: B}}]}\n", "transform.kinds: Forbidden"},
+		"agent that releases": {"who gives a cluster up is the hub", "mode: Agent\nsync: {releaseLostAfter: 1h}\n", "sync: Forbidden: the hub sees to it: leave deletion, tombstones, releaseLostAfter and upsync out"},
+		"agent that shares":   {"", "mode: Agent\nsharding: {}\n", "sharding: Forbidden"},
+		"silence":             {"the hub counts no longer time", "mode: Agent\nagent: {silence: 1h}\n", "agent.silence: Invalid value: \"1h0m0s\": must be between 1s and 5m0s"},
+		"agent's Secret":      {"", "mode: Agent\nagent: {secret: A/b}\n", "agent.secret: Invalid value: \"A/b\""},
+		"deletion":            {"", "sync: {deletion: {default: Keep}}\n", "sync.deletion.default: Unsupported value: \"Keep\""},
+		"deletion allowed":    {"", "sync: {deletion: {allowed: [orphan]}}\n", "sync.deletion.allowed[0]: Unsupported value: \"orphan\""},
+		"tombstones":          {"nobody dies there", "sync: {tombstones: {}}\n", "sync.releaseLostAfter: Required value"},
+		"mapping":             {"", "transform: {kinds: [{group: apps, kind: Deployment, to: {kind: Namespace}}]}\n", "can't be mapped to Namespace"},
+		"progress":            {"", "sync: {progressWithin: -1s}\n", "sync.progressWithin: Invalid value"},
+		"upsync":              {"", "sync: {upsync: [{version: v1}]}\n", "sync.upsync[0].kind: Required value"},
 		"claim":               {"", "export: {claims: [{resource: services}]}\n", "export.claims[0].verbs: Required value"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -102,6 +122,58 @@ func TestMistakesNameTheFieldAndTheRemedy(t *testing.T) {
 			require.ErrorContains(t, err, tt.want, tt.reason)
 		})
 	}
+}
+
+// An agent's file has no more than what counts for an agent, and comes back.
+func TestAgentsConfigurationHasNothingOfTheHubs(t *testing.T) {
+	c, err := load(t, "mode: Agent\ntransform: {steps: [{use: Claims}]}\nsync: {workers: 2}\nfleet: {probe: {interval: 20s}}\n")
+	require.NoError(t, err)
+	require.Equal(t, &config.Agent{Bootstrap: "/etc/tmc/bootstrap/kubeconfig", Namespace: "tmc-agent", Secret: "mailbox", Silence: metav1.Duration{Duration: time.Minute}}, c.Agent)
+	require.Equal(t, "tmc-agent", c.LeaderElection.Namespace)
+	printed, err := c.Encode()
+	require.NoError(t, err)
+	for _, section := range []string{"placement:", "export:", "platform:", "deletion:"} {
+		require.NotContains(t, string(printed), section)
+	}
+	again, err := config.Decode(printed)
+	require.NoError(t, err)
+	require.Empty(t, cmp.Diff(c, again))
+	again.Default()
+	require.Empty(t, cmp.Diff(c, again))
+	require.NoError(t, again.Validate(config.Known{}))
+}
+
+func TestKindsMayBeTheExportsAndOthersOnClusters(t *testing.T) {
+	c, err := load(t, `resources: []
+export: {follow: {exclude: [{group: apps, kind: DaemonSet}], versions: [{group: apps, version: v1, kind: Deployment}]}}
+transform: {kinds: [{group: apps, kind: Deployment, to: {group: work.example, kind: App}, versions: [v2, v1]}]}
+`)
+	require.NoError(t, err)
+	_, err = c.Export.Follow.Kinds(&rest.Config{Host: "https://kcp"}, c.Export.Name)
+	require.NoError(t, err)
+	p, err := c.Transform.Pipeline("prod", config.Known{})
+	require.NoError(t, err)
+	deployment := schema.GroupVersionKind{Group: "apps", Version: "v1", Kind: "Deployment"}
+	app := schema.GroupKind{Group: "work.example", Kind: "App"}
+	require.Equal(t, []schema.GroupVersionKind{app.WithVersion("v2"), app.WithVersion("v1")}, p.KindsOn(deployment))
+
+	c.Resources = []config.Resource{{Group: "apps", Version: "v1", Kind: "Deployment"}}
+	require.Equal(t, []schema.GroupVersionKind{app.WithVersion("v2"), app.WithVersion("v1")}, c.KindsOn(p))
+	require.Contains(t, fmt.Sprint(c.ClusterRules()), "[work.example] [apps]")
+	require.NotContains(t, fmt.Sprint(c.ClusterRules()), "deployments")
+}
+
+// Rights follow from what is configured.
+func TestRightsGrowWithWhatIsTurnedOn(t *testing.T) {
+	c, err := load(t, "")
+	require.NoError(t, err)
+	least := c.LeaseRules()
+	c, err = load(t, "sharding: {}\nsync: {releaseLostAfter: 24h, tombstones: {}}\n")
+	require.NoError(t, err)
+	require.Equal(t, slices.Concat(least, access.ShardingRules(), access.TombstoneRules()), c.LeaseRules())
+	c, err = load(t, "sync: {releaseLostAfter: 24h, tombstones: {kubeconfig: other}}\n")
+	require.NoError(t, err)
+	require.Equal(t, least, c.LeaseRules(), "they are kept elsewhere")
 }
 
 // TestEveryTransformerCanBeConfigured makes each built-in transformer of a file.

@@ -60,8 +60,12 @@ func (c *Configuration) Encode() ([]byte, error) { return yaml.Marshal(c) }
 
 // Default fills in what is left out.
 func (c *Configuration) Default() {
-	c.Export.Name = or(c.Export.Name, "tmc")
-	c.Export.Publish = or(c.Export.Publish, new(true))
+	c.Mode = or(c.Mode, ModePush)
+	if c.Mode == ModeAgent {
+		c.defaultAgent()
+	} else {
+		c.defaultController()
+	}
 	c.LeaderElection.defaults(c.Installation)
 	c.Serving.Health = or(c.Serving.Health, ":8081")
 	c.Serving.Address = or(c.Serving.Address, ":8443")
@@ -70,17 +74,7 @@ func (c *Configuration) Default() {
 	c.Logging.Level = or(c.Logging.Level, "info")
 	c.Logging.Format = or(c.Logging.Format, "json")
 	c.Shutdown.Grace = or(c.Shutdown.Grace, seconds(20))
-	c.Fleet.Objects = or(c.Fleet.Objects, new(true))
 	c.Fleet.Probe.defaults()
-	c.Fleet.Grace = or(c.Fleet.Grace, seconds(300))
-	c.Placement.Workers = or(c.Placement.Workers, 4)
-	c.Placement.Settling = or(c.Placement.Settling, seconds(5))
-	c.Placement.Budget.MaxLostShare = or(c.Placement.Budget.MaxLostShare, 0.55)
-	c.Placement.Reservations = or(c.Placement.Reservations, new(seconds(120)))
-	for i := range c.Placement.External {
-		e := &c.Placement.External[i]
-		e.Every, e.MaxAge = or(e.Every, seconds(30)), or(e.MaxAge, seconds(300))
-	}
 	if c.Sharding != nil {
 		c.Sharding.defaults()
 	}
@@ -93,11 +87,34 @@ func (c *Configuration) Default() {
 	if c.Tracing != nil {
 		c.Tracing.defaults()
 	}
-	c.Fleet.Profiles.defaults()
 	c.Sync.Workers = or(c.Sync.Workers, 8)
 	c.Sync.PerCluster = or(c.Sync.PerCluster, 8)
 	c.Sync.ReportEvery = or(c.Sync.ReportEvery, metav1.Duration{Duration: 250 * time.Millisecond})
 	c.Sync.TidyAfter = or(c.Sync.TidyAfter, seconds(5))
+	c.Sync.ProgressWithin = or(c.Sync.ProgressWithin, new(seconds(600)))
+}
+
+// defaultController fills in what means nothing to an agent.
+func (c *Configuration) defaultController() {
+	c.Export.Name = or(c.Export.Name, "tmc")
+	c.Export.Publish = or(c.Export.Publish, new(true))
+	c.Fleet.Objects = or(c.Fleet.Objects, new(true))
+	c.Fleet.Grace = or(c.Fleet.Grace, seconds(300))
+	c.Fleet.Profiles.defaults()
+	c.Placement.Workers = or(c.Placement.Workers, 4)
+	c.Placement.Settling = or(c.Placement.Settling, seconds(5))
+	c.Placement.Budget.MaxLostShare = or(c.Placement.Budget.MaxLostShare, 0.55)
+	c.Placement.Reservations = or(c.Placement.Reservations, new(seconds(120)))
+	for i := range c.Placement.External {
+		e := &c.Placement.External[i]
+		e.Every, e.MaxAge = or(e.Every, seconds(30)), or(e.MaxAge, seconds(300))
+	}
+	c.Sync.Deletion = or(c.Sync.Deletion, &Deletion{})
+	c.Sync.Deletion.defaults()
+	c.LeaderElection.defaults(c.Installation) // where tombstones go
+	if c.Sync.Tombstones != nil {
+		c.Sync.Tombstones.defaults(&c.LeaderElection)
+	}
 }
 
 func (l *LeaderElection) defaults(installation string) {

@@ -17,11 +17,16 @@ const (
 type Configuration struct {
 	metav1.TypeMeta `json:",inline"`
 
+	// Mode: Push, Hub (Push, and pull mode for clusters that ask for it) or Agent
+	// (the program runs in such a cluster).
+	Mode string `json:"mode,omitempty"`
+	// Agent says how the program works in mode Agent.
+	Agent *Agent `json:"agent,omitempty"`
 	// Installation is the id of this installation: two with different ids never
 	// touch each other's copies. It can't be changed later.
 	Installation string `json:"installation"`
 	// Platform leads to the workspace with the PhysicalClusters and the export.
-	Platform Platform `json:"platform"`
+	Platform Platform `json:"platform,omitzero"`
 	// LeaderElection has one replica act.
 	LeaderElection LeaderElection `json:"leaderElection"`
 	// Sharding has all replicas act. Left out: one does.
@@ -32,18 +37,19 @@ type Configuration struct {
 	Logging Logging `json:"logging"`
 	// Shutdown says how the controller ends.
 	Shutdown Shutdown `json:"shutdown"`
-	// Resources are the kinds that are placed and synced.
+	// Resources are the kinds that are placed and synced. In mode Agent: those that
+	// come through the mailbox.
 	Resources []Resource `json:"resources"`
 	// Related are the kinds that follow what mentions them.
 	Related []Resource `json:"related,omitempty"`
 	// Export publishes what clusters serve.
-	Export Export `json:"export"`
+	Export Export `json:"export,omitzero"`
 	// Fleet finds and probes the physical clusters.
-	Fleet Fleet `json:"fleet"`
+	Fleet Fleet `json:"fleet,omitzero"`
 	// Placement decides.
-	Placement Placement `json:"placement"`
+	Placement Placement `json:"placement,omitzero"`
 	// Transform changes what goes to a cluster, and what comes back.
-	Transform Transform `json:"transform"`
+	Transform Transform `json:"transform,omitzero"`
 	// Sync applies, observes and reports.
 	Sync Sync `json:"sync"`
 	// Audit proves what was done. Left out: nothing is recorded.
@@ -145,6 +151,8 @@ type Export struct {
 	// may reach the export though tenants have objects that they break.
 	AllowBreaking bool `json:"allowBreaking,omitempty"`
 	AllowRemoval  bool `json:"allowRemoval,omitempty"`
+	// Follow has all that is exported placed and synced. Left out: resources alone.
+	Follow *Follow `json:"follow,omitempty"`
 }
 
 // Claim is a permission claim of the export.
@@ -281,6 +289,9 @@ type Transform struct {
 	// KeepNames is a file that a restore wrote (kubectl tmc restore --renamed): the
 	// copies of workspaces that were renamed stay where they stood.
 	KeepNames string `json:"keepNames,omitempty"`
+	// Kinds are what kinds are on clusters, where that is not what they are in
+	// workspaces.
+	Kinds []KindMapping `json:"kinds,omitempty"`
 	// Replicas says where more kinds keep the number that is divided.
 	Replicas []Replicas `json:"replicas,omitempty"`
 	// Status rules beside the built-in ones.
@@ -318,6 +329,20 @@ type Sync struct {
 	// ReleaseLostAfter lets deletions complete that a lost cluster holds up.
 	// Left out: never.
 	ReleaseLostAfter *metav1.Duration `json:"releaseLostAfter,omitempty"`
+	// Tombstones have copies go that a lost cluster still holds when it returns
+	// after that. Left out: none are kept.
+	Tombstones *Tombstones `json:"tombstones,omitempty"`
+	// Deletion says what becomes of copies when their original is deleted.
+	Deletion *Deletion `json:"deletion,omitempty"`
+	// ProgressWithin is how long copies may take to become healthy before they
+	// count as stalled. 0s: for ever. Default: 10m.
+	ProgressWithin *metav1.Duration `json:"progressWithin,omitempty"`
+	// ObserveOnly writes nothing anywhere; what would be written is in metrics and
+	// in the log at level debug: for a first start beside what is there.
+	ObserveOnly bool `json:"observeOnly,omitempty"`
+	// Upsync are kinds of which labelled objects that were born on clusters are
+	// shown in workspaces.
+	Upsync []Resource `json:"upsync,omitempty"`
 	// TidyAfter is how long an empty namespace on a cluster stays.
 	TidyAfter metav1.Duration `json:"tidyAfter,omitzero"`
 }

@@ -25,14 +25,18 @@ func (c *Configuration) Validate(known Known) error {
 	} else if problems := validation.IsDNS1123Label(c.Installation); len(problems) > 0 {
 		all = append(all, field.Invalid(field.NewPath("installation"), c.Installation, problems[0]))
 	}
+	all = append(all, c.validateMode()...)
 	all = append(all, c.Serving.validate(field.NewPath("serving"))...)
 	all = append(all, c.LeaderElection.validate(field.NewPath("leaderElection"))...)
 	all = append(all, c.Sharding.validate(field.NewPath("sharding"), &c.LeaderElection)...)
 	all = append(all, oneOf(field.NewPath("logging", "level"), c.Logging.Level, "error", "info", "debug")...)
 	all = append(all, oneOf(field.NewPath("logging", "format"), c.Logging.Format, "json", "text")...)
 	all = append(all, c.validateKinds()...)
-	all = append(all, c.Fleet.validate(field.NewPath("fleet"))...)
-	all = append(all, c.Placement.validate(field.NewPath("placement"), known)...)
+	all = append(all, c.Fleet.Probe.validate(field.NewPath("fleet", "probe"))...)
+	if c.Mode != ModeAgent {
+		all = append(all, c.Fleet.validate(field.NewPath("fleet"))...)
+		all = append(all, c.Placement.validate(field.NewPath("placement"), known)...)
+	}
 	all = append(all, c.Transform.validate(field.NewPath("transform"), c.Installation, known)...)
 	all = append(all, c.Sync.validate(field.NewPath("sync"))...)
 	if c.Audit != nil {
@@ -90,7 +94,7 @@ func (l *LeaderElection) validate(at *field.Path) field.ErrorList {
 // validateKinds finds kinds that are incomplete or listed twice.
 func (c *Configuration) validateKinds() field.ErrorList {
 	var all field.ErrorList
-	if len(c.Resources) == 0 {
+	if len(c.Resources) == 0 && c.Export.Follow == nil {
 		all = append(all, field.Required(field.NewPath("resources"), "list at least one kind to place and sync, as {group: apps, version: v1, kind: Deployment}"))
 	}
 	seen := map[GroupKind]bool{}
@@ -115,6 +119,8 @@ func (c *Configuration) validateKinds() field.ErrorList {
 	}
 	check("resources", c.Resources)
 	check("related", c.Related)
+	seen = map[GroupKind]bool{}
+	check("sync.upsync", c.Sync.Upsync)
 	return all
 }
 
@@ -123,14 +129,18 @@ func (f *Fleet) validate(at *field.Path) field.ErrorList {
 	if f.Objects != nil && !*f.Objects && f.Folder == "" && (f.Profiles == nil || f.Profiles.Read == nil) {
 		all = append(all, field.Required(at.Child("folder"), "name a folder of kubeconfigs, or set objects: true: without either there is no cluster"))
 	}
-	if f.Probe.Timeout.Duration > f.Probe.Interval.Duration {
-		all = append(all, field.Invalid(at.Child("probe", "timeout"), f.Probe.Timeout.Duration.String(), "must not be longer than the interval"))
-	}
-	all = append(all, positive(at.Child("probe", "interval"), f.Probe.Interval.Duration)...)
-	all = append(all, positive(at.Child("probe", "timeout"), f.Probe.Timeout.Duration)...)
-	all = append(all, positive(at.Child("probe", "failureThreshold"), f.Probe.FailureThreshold)...)
-	all = append(all, positive(at.Child("probe", "successThreshold"), f.Probe.SuccessThreshold)...)
 	return append(all, positive(at.Child("grace"), f.Grace.Duration)...)
+}
+
+func (p *Probe) validate(at *field.Path) field.ErrorList {
+	var all field.ErrorList
+	if p.Timeout.Duration > p.Interval.Duration {
+		all = append(all, field.Invalid(at.Child("timeout"), p.Timeout.Duration.String(), "must not be longer than the interval"))
+	}
+	all = append(all, positive(at.Child("interval"), p.Interval.Duration)...)
+	all = append(all, positive(at.Child("timeout"), p.Timeout.Duration)...)
+	all = append(all, positive(at.Child("failureThreshold"), p.FailureThreshold)...)
+	return append(all, positive(at.Child("successThreshold"), p.SuccessThreshold)...)
 }
 
 func (p *Placement) validate(at *field.Path, known Known) field.ErrorList {
@@ -202,6 +212,15 @@ func (s *Sync) validate(at *field.Path) field.ErrorList {
 	all = append(all, positive(at.Child("reportEvery"), s.ReportEvery.Duration)...)
 	if s.ReleaseLostAfter != nil && s.ReleaseLostAfter.Duration < 0 {
 		all = append(all, field.Invalid(at.Child("releaseLostAfter"), s.ReleaseLostAfter.Duration.String(), "must not be negative: leave it out to hold deletions until the cluster returns"))
+	}
+	if s.Deletion != nil {
+		all = append(all, s.Deletion.validate(at.Child("deletion"))...)
+	}
+	if s.ProgressWithin != nil && s.ProgressWithin.Duration < 0 {
+		all = append(all, field.Invalid(at.Child("progressWithin"), s.ProgressWithin.Duration.String(), "must not be negative; 0s never calls anything stalled"))
+	}
+	if s.Tombstones != nil && s.ReleaseLostAfter == nil {
+		all = append(all, field.Required(at.Child("releaseLostAfter"), "say when deletions stop waiting for a lost cluster: without it no tombstone is ever made, except for clusters that are removed"))
 	}
 	return append(all, positive(at.Child("tidyAfter"), s.TidyAfter.Duration)...)
 }
