@@ -139,6 +139,9 @@ func (p *process) die() {
 	if p.dead {
 		return
 	}
+	if len(p.world.alive()) > 1 {
+		p.world.rivals = p.world.commits
+	}
 	p.dead = true
 	p.cancel()
 	p.world.scheduler.note("%s dies", p.name)
