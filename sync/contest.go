@@ -153,5 +153,6 @@ func (l *lane) settle(key Key, todo intent) {
 	}
 	o.contested, o.refusal, o.repairs = false, nil, 0
 	l.record(key, o)
+	l.queueTidy(key) // a namespace may have waited for the copy
 	l.loop.enqueue(key, false)
 }

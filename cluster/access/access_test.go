@@ -32,6 +32,12 @@ func ExampleClusterRole() {
 	//   - list
 	//   - watch
 	// - apiGroups:
+	//   - metrics.k8s.io
+	//   resources:
+	//   - nodes
+	//   verbs:
+	//   - list
+	// - apiGroups:
 	//   - ""
 	//   resources:
 	//   - namespaces

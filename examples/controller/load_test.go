@@ -24,7 +24,6 @@ import (
 //	TMC_LOAD=200x10x12 go test ./examples/controller -run TestLoad -v -timeout 90m
 //
 // A workspace costs kcp up to 10 MiB. Memory is compared from ten rounds on.
-// docs/performance.md has figures.
 func TestLoad(t *testing.T) {
 	var workspaces, each, rounds int
 	size := os.Getenv("TMC_LOAD")
