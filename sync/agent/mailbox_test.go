@@ -111,17 +111,17 @@ func TestMailboxesInKcp(t *testing.T) {
 // after a start, with the mailbox asked first, what tenants have would be looked
 // for among what is in mailboxes, and a loop would retire all copies.
 func (p *post) outlives(t *testing.T) {
-	tree, err := servers.kcp.CreateTree(t.Context(), "tenant")
+	tree, err := p.kcp.CreateTree(t.Context(), "precious")
 	require.NoError(t, err)
 	tenant := tree[0].Path
-	require.NoError(t, servers.kcp.Bind(t.Context(), tenant, p.platform.Path, "tmc"))
+	require.NoError(t, p.kcp.Bind(t.Context(), tenant, p.platform.Path, "tmc"))
 	original := deploymentIn("default", "precious")
 	eventually(t, "an original", func() error {
-		return clientOf(t, servers.kcp.Config(tenant)).Create(t.Context(), original.DeepCopy())
+		return clientOf(t, p.kcp.Config(tenant)).Create(t.Context(), original.DeepCopy())
 	})
 
-	require.NoError(t, servers.kcp.Stop(t.Context()))
-	require.NoError(t, servers.kcp.Restart(t.Context()))
+	require.NoError(t, p.kcp.Stop(t.Context()))
+	require.NoError(t, p.kcp.Restart(t.Context()))
 	ask := func(cfg *rest.Config) error {
 		return clientOf(t, cfg).Get(t.Context(), client.ObjectKeyFromObject(original), original.DeepCopy())
 	}
@@ -132,7 +132,7 @@ func (p *post) outlives(t *testing.T) {
 		}
 		return nil
 	})
-	require.NoError(t, ask(servers.kcp.Config(tenant)))
+	require.NoError(t, ask(p.kcp.Config(tenant)))
 }
 
 func (p *post) joins(t *testing.T) {
