@@ -12,6 +12,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/tmc-sdk/tmc/cluster"
+	"github.com/tmc-sdk/tmc/cluster/workspaces"
 	"github.com/tmc-sdk/tmc/placement"
 	"github.com/tmc-sdk/tmc/placement/v1alpha1"
 )
@@ -306,7 +307,9 @@ func controllerWith(t *testing.T, engine Engine) *Controller {
 	t.Helper()
 	m, err := newMetrics(nil, newIndex(), newLedger(0))
 	require.NoError(t, err)
-	return &Controller{engine: engine, metrics: m, poll: time.Minute, index: newIndex(), ledger: newLedger(0), neighbours: newNeighbours(), usage: newUsages(), preemptions: newPreemptions(), gate: newGate()}
+	c := &Controller{watcher: workspaces.NewWatcher(nil, nil, nil), engine: engine, metrics: m, poll: time.Minute, index: newIndex(), ledger: newLedger(0), neighbours: newNeighbours(), usage: newUsages(), preemptions: newPreemptions(), gate: newGate()}
+	c.opts.now = func() time.Time { return noon }
+	return c
 }
 
 // onlyAlone is an Engine that refuses any fleet but one of a single cluster

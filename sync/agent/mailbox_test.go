@@ -104,13 +104,13 @@ func TestMailboxesInKcp(t *testing.T) {
 	t.Run("wrong tokens are refused", p.refusesTokens)
 	t.Run("an agent reaches its mailbox alone", p.reachesOne)
 	t.Run("a mailbox is closed without a word to its agent", p.closes)
-	t.Run("what tenants have outlives a start of kcp", p.outlives)
 }
 
-// kcp finds the storage of a kind by its schema: were it the tenants', too, then
+// Not in parallel with the others: it starts the kcp of all of them anew. kcp finds the storage of a kind by its schema: were it the tenants', too, then
 // after a start, with the mailbox asked first, what tenants have would be looked
 // for among what is in mailboxes, and a loop would retire all copies.
-func (p *post) outlives(t *testing.T) {
+func TestWhatTenantsHaveOutlivesAStartOfKcp(t *testing.T) {
+	p := newPost(t, "eu-1")
 	tree, err := p.kcp.CreateTree(t.Context(), "precious")
 	require.NoError(t, err)
 	tenant := tree[0].Path
