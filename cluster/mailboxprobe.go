@@ -71,7 +71,7 @@ func silent(p mailbox.Pulse) error {
 // readLease reads the agent's Lease; nil if there is none.
 func readLease(ctx context.Context, l *link) (*coordinationv1.Lease, error) {
 	const path = "/apis/coordination.k8s.io/v1/namespaces/" + mailbox.Namespace + "/leases/" + mailbox.Lease
-	status, body, _, err := fetch(ctx, l, path)
+	status, body, _, err := fetch(ctx, l, path, maxProbeBytes)
 	switch {
 	case err != nil:
 		return nil, err

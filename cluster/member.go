@@ -11,8 +11,8 @@ import (
 
 	"k8s.io/apimachinery/pkg/types"
 
+	"github.com/tmc-sdk/tmc/cluster/facts"
 	"github.com/tmc-sdk/tmc/cluster/mailbox"
-	"github.com/tmc-sdk/tmc/cluster/v1alpha1"
 )
 
 // member is one name in the fleet. The fleet's lock guards it.
@@ -176,11 +176,7 @@ func sameState(a, b *State) bool {
 		equalResources(&a.Used, &b.Used) && a.UsedAt.Equal(b.UsedAt) &&
 		a.MoreSlots == b.MoreSlots && slices.EqualFunc(a.FreeSlots, b.FreeSlots, func(x, y Resources) bool { return equalResources(&x, &y) }) &&
 		maps.Equal(a.Labels, b.Labels) && maps.Equal(a.Properties, b.Properties) &&
-		slices.EqualFunc(a.Taints, b.Taints, sameTaint) && slices.Equal(a.Concerns, b.Concerns)
-}
-
-func sameTaint(a, b v1alpha1.Taint) bool {
-	return a.Key == b.Key && a.Value == b.Value && a.Effect == b.Effect && a.TimeAdded.Equal(b.TimeAdded)
+		slices.EqualFunc(a.Taints, b.Taints, facts.SameTaint) && slices.Equal(a.Concerns, b.Concerns)
 }
 
 // before says which of two registrations of one cluster counts: the one whose

@@ -71,7 +71,7 @@ func probe(ctx context.Context, l *link) probeResult {
 	var r probeResult
 	start := time.Now()
 	for _, path := range []string{"/readyz", "/healthz", "/version"} {
-		status, body, resp, err := fetch(ctx, l, path)
+		status, body, resp, err := fetch(ctx, l, path, maxProbeBytes)
 		r.latency = time.Since(start)
 		if err != nil {
 			r.err = err
@@ -118,11 +118,11 @@ type identity struct {
 // identify reads the UID of the kube-system namespace, and the revision.
 func (r *probeResult) identify(ctx context.Context, l *link) {
 	path := identityList
-	status, body, _, err := fetch(ctx, l, path)
+	status, body, _, err := fetch(ctx, l, path, maxProbeBytes)
 	if err == nil && (status == http.StatusForbidden || status == http.StatusNotFound) {
 		// Credentials that may get and not list: the revision stays unknown.
 		path = identityPath
-		status, body, _, err = fetch(ctx, l, path)
+		status, body, _, err = fetch(ctx, l, path, maxProbeBytes)
 	}
 	if err != nil {
 		r.err = err
@@ -161,14 +161,17 @@ func (r *probeResult) identify(ctx context.Context, l *link) {
 	r.uid = found.Metadata.UID
 }
 
-// fetch reads at most 64 KiB of a response.
-func fetch(ctx context.Context, l *link, path string) (int, []byte, *http.Response, error) {
+// maxProbeBytes bounds an answer to a probe.
+const maxProbeBytes = 64 << 10
+
+// fetch reads at most so many bytes of a response.
+func fetch(ctx context.Context, l *link, path string, most int64) (int, []byte, *http.Response, error) {
 	resp, err := l.get(ctx, path)
 	if err != nil {
 		return 0, nil, nil, fmt.Errorf("reach API server: %w", err)
 	}
 	defer func() { _ = resp.Body.Close() }()
-	body, err := io.ReadAll(io.LimitReader(resp.Body, 64<<10))
+	body, err := io.ReadAll(io.LimitReader(resp.Body, most))
 	if err != nil {
 		return 0, nil, nil, fmt.Errorf("read answer of API server: %w", err)
 	}

@@ -3,6 +3,7 @@ package cluster
 import (
 	"context"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -24,22 +25,17 @@ type readings struct {
 	due atomic.Bool
 }
 
-// readAll watches nodes and pods, asks what the nodes use, and reads the version and the APIs again
-// after each refresh period, or when it is asked to.
+// readAll watches nodes and pods, asks what the nodes use, and reads the version
+// and the APIs again after each refresh period, or when it is asked to.
 func readAll(ctx context.Context, r *readings) {
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
+	var wg sync.WaitGroup
+	defer wg.Wait()
+	wg.Go(func() {
 		if err := watchCapacity(ctx, r.session.conn, r.usage, &r.session.back, r.capacityChanged, r.capacityFailed(ctx)); err != nil {
 			r.capacityFailed(ctx)(err)
 		}
-	}()
-	used := make(chan struct{})
-	go func() {
-		defer close(used)
-		watchUse(ctx, r)
-	}()
-	defer func() { <-done; <-used }()
+	})
+	wg.Go(func() { watchUse(ctx, r) })
 	for pause := time.Second; ctx.Err() == nil; {
 		d, err := discover(ctx, r.session.conn, r.wanted)
 		if ctx.Err() != nil {

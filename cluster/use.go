@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"net/http"
 	"time"
 
@@ -71,19 +70,14 @@ type nodeInUse struct {
 func readUse(ctx context.Context, l *link) ([]nodeInUse, error) {
 	ctx, cancel := context.WithTimeout(ctx, discoveryTimeout)
 	defer cancel()
-	resp, err := l.get(ctx, usePath)
-	if err != nil {
-		return nil, fmt.Errorf("reach API server: %w", err)
-	}
-	defer func() { _ = resp.Body.Close() }()
-	body, err := io.ReadAll(io.LimitReader(resp.Body, maxUseBytes+1))
+	status, body, _, err := fetch(ctx, l, usePath, maxUseBytes+1)
 	switch {
 	case err != nil:
-		return nil, fmt.Errorf("read answer of metrics-server: %w", err)
-	case resp.StatusCode == http.StatusNotFound || resp.StatusCode == http.StatusForbidden:
+		return nil, err
+	case status == http.StatusNotFound || status == http.StatusForbidden:
 		return nil, errNoUse
-	case resp.StatusCode != http.StatusOK:
-		return nil, fmt.Errorf("GET %s: %s", usePath, statusText(resp.StatusCode, body))
+	case status != http.StatusOK:
+		return nil, fmt.Errorf("GET %s: %s", usePath, statusText(status, body))
 	case len(body) > maxUseBytes:
 		return nil, fmt.Errorf("GET %s: the answer is larger than %d bytes", usePath, maxUseBytes)
 	}

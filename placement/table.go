@@ -1,9 +1,13 @@
 package placement
 
-import "slices"
+import (
+	"slices"
+
+	"github.com/tmc-sdk/tmc/placement/v1alpha1"
+)
 
 // mostLevels that a spec may have, by its schema.
-const mostLevels = 4
+const mostLevels = v1alpha1.MostLevels
 
 // table is the exact solution of levels that nest. Its states are how many
 // groups of each level are used, and how many clusters are taken; each holds the

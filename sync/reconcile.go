@@ -54,16 +54,8 @@ func (l *Loop) Reconcile(ctx context.Context, key Key) (reconcile.Result, error)
 		return reconcile.Result{}, err
 	}
 	result, err := l.report(ctx, key, original, seen) // Report
-	result.RequeueAfter = where.sooner(where.staged.sooner(result.RequeueAfter))
+	result.RequeueAfter = earlier(where.staged.sooner(result.RequeueAfter), where.again)
 	return result, err
-}
-
-// sooner returns the earlier of two times to look again, of which zero is never.
-func (a *assignment) sooner(d time.Duration) time.Duration {
-	if a.again > 0 && (d == 0 || a.again < d) {
-		return a.again
-	}
-	return d
 }
 
 // idle says whether an original is held for copies that nothing needs any more:

@@ -23,7 +23,7 @@ import (
 // shows it at once, so no second write is needed to find out.
 
 // ownPrefix is that of all labels and annotations of ours.
-const ownPrefix = "tmc-sdk.dev/"
+const ownPrefix = transform.Domain + "/"
 
 // takenOff returns the marks and digests of a rendering that an object does not
 // bear as they were sent, sorted by path.

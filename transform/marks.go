@@ -10,33 +10,33 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 )
 
-// domain is that of everything that the SDK writes into metadata.
-const domain = "tmc-sdk.dev"
+// Domain is that of everything that the SDK writes into metadata.
+const Domain = "tmc-sdk.dev"
 
 // Marks on a copy.
 const (
 	// LabelInstallation is the id of the installation that owns the copy.
-	LabelInstallation = domain + "/installation"
+	LabelInstallation = Domain + "/installation"
 	// LabelLogicalCluster is the name of the original's logical cluster.
-	LabelLogicalCluster = domain + "/logical-cluster"
+	LabelLogicalCluster = Domain + "/logical-cluster"
 	// AnnotationNamespace is the original's namespace.
-	AnnotationNamespace = domain + "/original-namespace"
+	AnnotationNamespace = Domain + "/original-namespace"
 	// AnnotationName is the original's name.
-	AnnotationName = domain + "/original-name"
+	AnnotationName = Domain + "/original-name"
 	// AnnotationUID is the original's UID.
-	AnnotationUID = domain + "/original-uid"
+	AnnotationUID = Domain + "/original-uid"
 	// AnnotationKind is the original's kind and group, as "Widget.example.org", on
 	// a copy of another kind.
-	AnnotationKind = domain + "/original-kind"
+	AnnotationKind = Domain + "/original-kind"
 	// AnnotationMarks is the version of the marks.
-	AnnotationMarks = domain + "/marks"
+	AnnotationMarks = Domain + "/marks"
 	// AnnotationDigest is the digest of what was rendered. The sync loop
 	// writes it; it proves nothing about ownership.
-	AnnotationDigest = domain + "/digest"
+	AnnotationDigest = Domain + "/digest"
 	// AnnotationTemplate is the digest of what was rendered without what a
 	// rollout does not stage: replicas, shares, overrides of single clusters.
 	// The sync loop writes it where a Placement has a rollout.
-	AnnotationTemplate = domain + "/template"
+	AnnotationTemplate = Domain + "/template"
 )
 
 // marksVersion is the version of the marks that are written.
@@ -139,7 +139,7 @@ func SelectorFor(installation string) labels.Selector {
 // a tenant writes there does not go down.
 func reserved(key string) bool {
 	prefix, _, ok := strings.Cut(key, "/")
-	return ok && (inDomain(prefix, domain) || inDomain(prefix, "kcp.io"))
+	return ok && (inDomain(prefix, Domain) || inDomain(prefix, "kcp.io"))
 }
 
 // inDomain says whether a name is a domain or below it.

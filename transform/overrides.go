@@ -42,7 +42,7 @@ func override(overrides []Override, obj *unstructured.Unstructured) error {
 	}
 	for field, value := range patched {
 		if field != "metadata" && forges(value) {
-			return fmt.Errorf("%s: labels and annotations of %s and kcp.io are not for overrides to write, in templates either", field, domain)
+			return fmt.Errorf("%s: labels and annotations of %s and kcp.io are not for overrides to write, in templates either", field, Domain)
 		}
 	}
 	obj.Object = patched

@@ -16,7 +16,7 @@ import (
 // AnnotationReturned on an original holds the fields of its spec that came back
 // from clusters, with their values, as JSON. A field whose value is another than
 // it says is the tenant's own.
-const AnnotationReturned = domain + "/returned"
+const AnnotationReturned = Domain + "/returned"
 
 // WithReturned lets clusters decide fields of a kind's spec where the tenant does
 // not, and brings back what they decided:

@@ -1,6 +1,10 @@
 package access
 
-import rbacv1 "k8s.io/api/rbac/v1"
+import (
+	rbacv1 "k8s.io/api/rbac/v1"
+
+	"github.com/tmc-sdk/tmc/cluster/mailbox"
+)
 
 // PlatformRules are what a controller needs in the workspace of the platform:
 // to read PhysicalClusters and write their status, to keep the export of the
@@ -62,7 +66,7 @@ func TombstoneRules() []rbacv1.PolicyRule {
 func MailboxRules(export string) []rbacv1.PolicyRule {
 	return []rbacv1.PolicyRule{
 		{APIGroups: []string{"tenancy.kcp.io"}, Resources: []string{"workspaces"}, Verbs: []string{"create", "delete", "get", "list"}},
-		{APIGroups: []string{"apis.kcp.io"}, Resources: []string{"apiexports"}, ResourceNames: []string{export + "-mailbox"}, Verbs: []string{"bind", "get", "update"}},
+		{APIGroups: []string{"apis.kcp.io"}, Resources: []string{"apiexports"}, ResourceNames: []string{export + mailbox.ExportSuffix}, Verbs: []string{"bind", "get", "update"}},
 	}
 }
 

@@ -89,14 +89,16 @@ type TaintSet struct {
 // same: of clusters that are lost one by one, each has taints of a time of its own.
 const mostTaintSets = 16
 
+// SameTaint says whether two taints are the same, and were added at the same time.
+func SameTaint(a, b v1alpha1.Taint) bool {
+	return a.Key == b.Key && a.Value == b.Value && a.Effect == b.Effect && a.TimeAdded.Equal(b.TimeAdded)
+}
+
 // addTaints puts a cluster into the set of its taints.
 func (f *Facts) addTaints(i int, taints []v1alpha1.Taint) {
-	same := func(a, b v1alpha1.Taint) bool {
-		return a.Key == b.Key && a.Value == b.Value && a.Effect == b.Effect && a.TimeAdded.Equal(b.TimeAdded)
-	}
 	f.Tainted.Set(i)
 	for j := range f.TaintSets[:min(len(f.TaintSets), mostTaintSets)] {
-		if slices.EqualFunc(f.TaintSets[j].Taints, taints, same) {
+		if slices.EqualFunc(f.TaintSets[j].Taints, taints, SameTaint) {
 			f.TaintSets[j].Clusters.Set(i)
 			return
 		}

@@ -19,4 +19,6 @@ const (
 	// AnnotationReport on the Lease is the report. It goes with renewals, so that
 	// it costs no write of its own.
 	AnnotationReport = v1alpha1.Group + "/report"
+	// ExportSuffix ends the name of the export that mailboxes in kcp bind.
+	ExportSuffix = "-mailbox"
 )

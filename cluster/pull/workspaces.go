@@ -24,6 +24,7 @@ import (
 	"k8s.io/client-go/rest"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
+	"github.com/tmc-sdk/tmc/cluster/mailbox"
 	"github.com/tmc-sdk/tmc/cluster/v1alpha1"
 )
 
@@ -33,7 +34,7 @@ const (
 	// ExportSuffix ends the name of the export that mailboxes bind. It has the
 	// schemas of the tenants' export without our own kinds, and is another, so
 	// that mailboxes are no tenants.
-	ExportSuffix = "-mailbox"
+	ExportSuffix = mailbox.ExportSuffix
 	// LabelMailbox is on the workspace of a mailbox; its value is the name of the
 	// cluster.
 	LabelMailbox = v1alpha1.Group + "/mailbox"

@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"github.com/tmc-sdk/tmc/cluster"
+	"github.com/tmc-sdk/tmc/cluster/facts"
 	clusterv1alpha1 "github.com/tmc-sdk/tmc/cluster/v1alpha1"
 )
 
@@ -64,7 +65,7 @@ func standingChanged(old, now *cluster.State) bool {
 		old.Unschedulable != now.Unschedulable || old.Draining != now.Draining ||
 		old.Region != now.Region || old.Zone != now.Zone || old.Provider != now.Provider ||
 		!maps.Equal(old.Labels, now.Labels) ||
-		!slices.EqualFunc(old.Taints, now.Taints, sameTaint) ||
+		!slices.EqualFunc(old.Taints, now.Taints, facts.SameTaint) ||
 		!apisEqual(old.APIs, now.APIs)
 }
 
@@ -91,10 +92,6 @@ func grew(old, now cluster.Resources) bool {
 		}
 	}
 	return false
-}
-
-func sameTaint(a, b clusterv1alpha1.Taint) bool {
-	return a.Key == b.Key && a.Value == b.Value && a.Effect == b.Effect && a.TimeAdded.Equal(b.TimeAdded)
 }
 
 func taintRemoved(old, now []clusterv1alpha1.Taint) bool {

@@ -171,9 +171,6 @@ func limitCount(s *v1alpha1.PlacementSpec, p named) (notes []string, refusal str
 	return []string{fmt.Sprintf("Layer %q allows %d clusters.", p.layer, most)}, ""
 }
 
-// mostLevels of spread that a spec has, by its schema.
-const mostLevels = 4
-
 // limitSpread adds the levels that a layer demands; where the spec has a level,
 // the stricter of each bound counts.
 func limitSpread(s *v1alpha1.PlacementSpec, p named) (notes []string, refusal string) {
@@ -201,8 +198,8 @@ func limitSpread(s *v1alpha1.PlacementSpec, p named) (notes []string, refusal st
 		if at >= 0 {
 			s.Spread[at] = stricter
 		} else {
-			if len(s.Spread) >= mostLevels {
-				return nil, fmt.Sprintf("spec.spread has %d levels, and layer %q demands another over %s: leave out one of yours.", mostLevels, p.layer, demanded.TopologyKey)
+			if len(s.Spread) >= v1alpha1.MostLevels {
+				return nil, fmt.Sprintf("spec.spread has %d levels, and layer %q demands another over %s: leave out one of yours.", v1alpha1.MostLevels, p.layer, demanded.TopologyKey)
 			}
 			s.Spread = append(s.Spread, stricter)
 		}

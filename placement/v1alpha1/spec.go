@@ -5,6 +5,9 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
+// MostLevels bounds the levels of a spread, as the schema does.
+const MostLevels = 4
+
 // PlacementSpec says which objects a Placement covers, on which clusters they
 // may go, on how many of them, and how replicas are divided.
 //

@@ -71,7 +71,7 @@ func (r MetadataRules) check() error {
 // checkKey refuses keys that are none, and those of our domain and of kcp.
 func checkKey(key string) error {
 	prefix, _, _ := strings.Cut(key, "/")
-	for _, domain := range [...]string{"tmc-sdk.dev", "kcp.io"} {
+	for _, domain := range [...]string{transform.Domain, "kcp.io"} {
 		if prefix == domain || strings.HasSuffix(prefix, "."+domain) {
 			return fmt.Errorf("keys of %s are not for transformers to write", domain)
 		}

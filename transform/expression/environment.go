@@ -49,9 +49,12 @@ func escaping(name, overload string) cel.EnvOption {
 		})))
 }
 
-// compile makes a program of an expression, for results of a type.
-// It returns the expression as well.
+// compile makes a program of an expression, for results of a type, and returns the
+// expression as well.
 func compile(env func() (*cel.Env, error), text string, limit uint64, want *cel.Type) (cel.Program, *cel.Ast, error) {
+	if limit == 0 {
+		return nil, nil, errors.New("limit 0 lets nothing run: leave the option Limit out for the default")
+	}
 	if strings.TrimSpace(text) == "" {
 		return nil, nil, errors.New("the expression is empty: write one that gives " + want.String())
 	}

@@ -1,7 +1,6 @@
 package expression
 
 import (
-	"errors"
 	"fmt"
 
 	"github.com/google/cel-go/cel"
@@ -27,11 +26,8 @@ func Limit(cost uint64) Option {
 	return func(o *options) { o.limit = cost }
 }
 
-// compile is the function compile, for the options' limit.
+// compile is the function compile, for the options' limit and the program alone.
 func (o options) compile(env func() (*cel.Env, error), text string, want *cel.Type) (cel.Program, error) {
-	if o.limit == 0 {
-		return nil, errors.New("limit 0 lets nothing run: leave the option Limit out for the default")
-	}
 	program, _, err := compile(env, text, o.limit, want)
 	return program, err
 }

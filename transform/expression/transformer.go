@@ -50,17 +50,12 @@ func newTransformer(name, text string, want *cel.Type, opts []Option, apply func
 	if name == "" {
 		return nil, errors.New("expression: the name is empty: conditions and logs tell a transformer by it")
 	}
-	if _, err := o.compile(transforming, text, want); err != nil {
-		return nil, fmt.Errorf("expression: %s: %w", name, err)
-	}
-	text, err := o.joined(transforming, text)
-	if err != nil {
-		return nil, fmt.Errorf("expression: %s: %w", name, err)
-	}
-	if o.when != "" {
-		want = cel.DynType
-	}
 	program, parsed, err := compile(transforming, text, o.limit, want)
+	if err == nil && o.when != "" {
+		if text, err = o.joined(transforming, text); err == nil {
+			program, parsed, err = compile(transforming, text, o.limit, cel.DynType)
+		}
+	}
 	if err != nil {
 		return nil, fmt.Errorf("expression: %s: %w", name, err)
 	}
