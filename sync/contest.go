@@ -46,7 +46,7 @@ func (r rounds) left(now time.Time) time.Duration {
 func (o outcome) repairsWith(todo intent, now time.Time) int {
 	again := todo.copied != nil && (todo.cause == CauseDrift || todo.cause == CauseChanged && o.wrote(todo.digest))
 	switch {
-	case !again && !(o.overruled && o.digest == todo.digest):
+	case !again && (!o.overruled || o.digest != todo.digest):
 		return 0
 	case o.digest != todo.digest || now.Sub(o.at) > fightWindow+truce(o.repairs):
 		return 1

@@ -58,10 +58,10 @@ func madeLoop(tb testing.TB, clusters int) (*Loop, func(i int) Key) {
 	where, err := l.place(tb.Context(), first, base)
 	require.NoError(tb, err)
 	for cluster, lane := range l.lanes {
-		was := lane.wires.cached
+		was := lane.cached
 		still := &unstructured.Unstructured{}
 		require.NoError(tb, was.Get(tb.Context(), client.ObjectKey{Namespace: first.Namespace, Name: first.Name}, still))
-		lane.wires.cached = madeCopies{make: func(name string) *unstructured.Unstructured {
+		lane.cached = madeCopies{make: func(name string) *unstructured.Unstructured {
 			u, refusal := l.render(context.Background(), cluster, keyOf(name), original(name), where)
 			if refusal != nil {
 				panic(refusal)

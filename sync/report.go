@@ -157,7 +157,16 @@ func (l *Loop) report(ctx context.Context, key Key, original *unstructured.Unstr
 	case err != nil:
 		return reconcile.Result{}, fmt.Errorf("write status: %w", err)
 	}
-	r = l.record(key, original.GetUID())
+	l.noteWritten(ctx, key, original, sight)
+	l.tellHealth(ctx, key, original, current, status)
+	l.tellRefusals(ctx, key, original, seen)
+	return reconcile.Result{RequeueAfter: again}, nil
+}
+
+// noteWritten remembers that a status was written of what was seen, and tells the
+// owner if that was so again and again.
+func (l *Loop) noteWritten(ctx context.Context, key Key, original *unstructured.Unstructured, sight uint64) {
+	r := l.record(key, original.GetUID())
 	if r.written != sight {
 		r.written, r.writes = sight, rounds{}
 	}
@@ -167,9 +176,6 @@ func (l *Loop) report(ctx context.Context, key Key, original *unstructured.Unstr
 		l.tell(ctx, key, original, &RefusalError{Reason: ReasonContested, Message: fmt.Sprintf(
 			"the status was written %d times in a row, and is changed each time by somebody in the workspace, a webhook or a controller; have it leave the status of this object to %s; it is written again later", fightAfter, l.manager)})
 	}
-	l.tellHealth(ctx, key, original, current, status)
-	l.tellRefusals(ctx, key, original, seen)
-	return reconcile.Result{RequeueAfter: again}, nil
 }
 
 // fingerprintOf is that of everything which the status follows from: what was

@@ -28,32 +28,30 @@ var stages = &workshop{}
 
 type workshop struct {
 	mu     sync.Mutex
-	ctx    context.Context
-	cancel context.CancelFunc
 	next   chan stage // of the one that is being built, if any
+	cancel context.CancelFunc
 }
 
 // take returns a stage, and has the next one built unless tb measures.
 func (s *workshop) take(tb testing.TB) stage {
+	tb.Helper()
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.ctx == nil {
-		s.ctx, s.cancel = context.WithCancel(context.Background())
-	}
-	first, waiting := s.next == nil, s.next
-	s.next = nil
 	built := stage{err: context.Canceled}
-	if !first {
-		built = <-waiting
+	if s.next != nil {
+		built = <-s.next
+		s.cancel()
+		s.next = nil
 	}
 	if built.err != nil {
 		// A test that stops kcp may have come in between.
 		built = build(tb.Context(), newID())
 	}
 	if _, measures := tb.(*testing.B); !measures {
+		ctx, cancel := context.WithCancel(context.Background()) // it outlives the test
 		next := make(chan stage, 1)
-		s.next = next
-		go func(ctx context.Context) { next <- build(ctx, newID()) }(s.ctx)
+		s.next, s.cancel = next, cancel
+		go func() { next <- build(ctx, newID()) }()
 	}
 	return built
 }
@@ -62,11 +60,8 @@ func (s *workshop) take(tb testing.TB) stage {
 func (s *workshop) close() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.cancel == nil {
-		return
-	}
-	s.cancel()
 	if s.next != nil {
+		s.cancel()
 		<-s.next
 	}
 }

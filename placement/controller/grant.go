@@ -39,7 +39,7 @@ func (c *Controller) grant(q *question) granting {
 	if len(targets) == 0 {
 		targets = []v1alpha1.Target{{}} // it will be somewhere
 	}
-	others, _ := c.usage.others(q.key())
+	others := c.usage.others(q.key())
 	given := within(q.workloads, had)
 	var held []string
 	for i := range given {

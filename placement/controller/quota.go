@@ -110,19 +110,18 @@ func (u *usage) dropWorkspace(name multicluster.ClusterName) {
 	delete(u.byWorkspace, name)
 }
 
-// others returns what a workspace uses without a Placement, and what that uses.
-func (u *usage) others(k Key) (others, own amount) {
+// others returns what a workspace uses without a Placement.
+func (u *usage) others(k Key) amount {
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	own = u.byPlacement[k]
-	return u.byWorkspace[k.Workspace].sub(own), own
+	return u.byWorkspace[k.Workspace].sub(u.byPlacement[k])
 }
 
 // withinQuota refuses a decision with which the workspace would use more than
 // its quota, and more than it does without it: what is there stays, and
 // lowering a quota moves nothing.
 func (c *Controller) withinQuota(q *question, d *placement.Decision) {
-	others, _ := c.usage.others(q.key())
+	others := c.usage.others(q.key())
 	now, was := amountOf(q.workloads, d.Targets), amountOf(q.workloads, q.placement.Status.Targets)
 	n, over := overQuota(quotasOf(q.policies), others.add(now))
 	if len(over) == 0 {
