@@ -148,13 +148,19 @@ func testStormOverAnEndpoint(t *testing.T, kcp *tmcenvtest.KCP, endpoint string,
 	t.Helper()
 	ctx := t.Context()
 	defer kcp.Proxy().Heal()
-	kcp.Proxy().Storm(tmcenvtest.Storm{
-		Answer: tmcenvtest.Fail(http.StatusInternalServerError), Verbs: []string{"list"}, Resources: []string{"widgets"}, Path: "/services/apiexport/",
-	})
 	config := rest.CopyConfig(kcp.Config(tmcenvtest.Root))
 	config.Host = endpoint + "/clusters/*"
 	all, err := dynamic.NewForConfig(config)
 	require.NoError(t, err)
+	// The first storm breaks the connections that there are: connect anew first.
+	kcp.Proxy().Storm()
+	require.Eventually(t, func() bool {
+		_, err := all.Resource(widgets).List(ctx, metav1.ListOptions{})
+		return err == nil
+	}, long, tick)
+	kcp.Proxy().Storm(tmcenvtest.Storm{
+		Answer: tmcenvtest.Fail(http.StatusInternalServerError), Verbs: []string{"list"}, Resources: []string{"widgets"}, Path: "/services/apiexport/",
+	})
 	events, err := all.Resource(widgets).Watch(ctx, metav1.ListOptions{})
 	require.NoError(t, err, "a watch is no list")
 	defer events.Stop()

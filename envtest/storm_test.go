@@ -59,10 +59,15 @@ func testChosen(t *testing.T, cluster *tmcenvtest.Cluster) {
 	patient := mustClient(t, cluster)
 	proxy := cluster.Proxy()
 	key := client.ObjectKeyFromObject(configMap("a"))
-	require.NoError(t, c.Create(ctx, configMap("a")))
+	require.NoError(t, patient.Create(ctx, configMap("a")))
+	// The first storm breaks the connections that there are, and a client may write
+	// into one before it hears of that: let it connect anew first.
+	proxy.Storm()
+	require.Eventually(t, func() bool { return c.Get(ctx, key, &corev1.ConfigMap{}) == nil }, long, tick)
 
 	proxy.Storm(tmcenvtest.Storm{Answer: tmcenvtest.Fail(http.StatusInternalServerError), Verbs: []string{"create"}, Resources: []string{"configmaps"}})
-	require.True(t, apierrors.IsInternalError(c.Create(ctx, configMap("b"))))
+	err := c.Create(ctx, configMap("b"))
+	require.True(t, apierrors.IsInternalError(err), "%v", err)
 	require.NoError(t, c.Get(ctx, key, &corev1.ConfigMap{}), "another verb")
 	require.NoError(t, c.Create(ctx, &corev1.Namespace{ObjectMeta: configMap("b").ObjectMeta}), "another resource")
 	require.Equal(t, 1, proxy.Struck())
@@ -75,7 +80,7 @@ func testChosen(t *testing.T, cluster *tmcenvtest.Cluster) {
 
 	// client-go waits as long as it is asked to, and tries again.
 	proxy.Storm(tmcenvtest.Storm{Answer: tmcenvtest.Throttle(time.Second), Verbs: []string{"get"}})
-	err := c.Get(ctx, key, &corev1.ConfigMap{})
+	err = c.Get(ctx, key, &corev1.ConfigMap{})
 	require.Error(t, err, "it has no patience")
 	asked := make(chan error, 1)
 	before := proxy.Struck()
