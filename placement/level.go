@@ -36,18 +36,6 @@ func newLevel(s *v1alpha1.Spread) level {
 // bare says that the level demands no more than that a cluster has a value.
 func (l *level) bare() bool { return l.low <= 1 && l.high >= unlimited && l.skew >= unlimited }
 
-// holds says whether the numbers of clusters in the groups satisfy the level.
-func (l *level) holds(counts []int) bool {
-	used, least, most := 0, math.MaxInt, 0
-	for _, n := range counts {
-		if n > 0 {
-			used++
-			least, most = min(least, n), max(most, n)
-		}
-	}
-	return used >= l.low && used <= l.high && most-least <= l.skew
-}
-
 // grouping is the candidates by their value of one level.
 type grouping struct {
 	level

@@ -39,14 +39,21 @@ type shape int
 const (
 	nesting shape = iota
 	crossing
+	// tight levels cross, and every one is hard and bounded: what breaks one of
+	// them by little is the best there is for who does not see it.
+	tight
 )
 
 func drawInstance(t *rapid.T, how shape, most int, kinds ...v1alpha1.DivisionType) *instance {
 	in := &instance{request: &placement.Request{Spec: &v1alpha1.PlacementSpec{}, Workloads: replicas(0, 1000)}}
 	keys := []string{"region", "zone", "rack"}
-	for i := range rapid.IntRange(1, most).Draw(t, "clusters") {
-		region := rapid.SampledFrom([]string{"", "a", "b", "c"}).Draw(t, "region")
-		zone := rapid.SampledFrom([]string{"", "1", "2", "3"}).Draw(t, "zone")
+	none, fewest, ranks := 0, 1, 100 // the first value of a level is none
+	if how == tight {
+		none, fewest, ranks = 1, most-2, 3
+	}
+	for i := range rapid.IntRange(fewest, most).Draw(t, "clusters") {
+		region := rapid.SampledFrom([]string{"", "a", "b", "c"}[none:]).Draw(t, "region")
+		zone := rapid.SampledFrom([]string{"", "1", "2", "3"}[none:]).Draw(t, "zone")
 		rack := rapid.SampledFrom([]string{"x", "y"}).Draw(t, "rack")
 		if how == nesting && zone != "" {
 			zone = region + zone
@@ -56,11 +63,11 @@ func drawInstance(t *rapid.T, how shape, most int, kinds ...v1alpha1.DivisionTyp
 			s.Zone = zone
 			s.Labels["rack"] = rack
 			s.Allocated.MilliCPU = 1000 * rapid.Int64Range(0, 10).Draw(t, "allocated")
-			s.Properties["rank"] = facts.ParseProperty(fmt.Sprint(rapid.IntRange(0, 100).Draw(t, "rank")), time.Time{})
+			s.Properties["rank"] = facts.ParseProperty(fmt.Sprint(rapid.IntRange(0, ranks).Draw(t, "rank")), time.Time{})
 		}))
 	}
 	bound := func(name string, low, high int32) *int32 {
-		if rapid.Bool().Draw(t, name+" given") {
+		if how == tight || rapid.Bool().Draw(t, name+" given") {
 			return new(rapid.Int32Range(low, high).Draw(t, name))
 		}
 		return nil
@@ -71,15 +78,16 @@ func drawInstance(t *rapid.T, how shape, most int, kinds ...v1alpha1.DivisionTyp
 		}
 	}
 	spec := in.request.Spec
-	for _, key := range keys[:rapid.IntRange(0, 3).Draw(t, "levels")] {
+	levels := rapid.IntRange(2*none, 3).Draw(t, "levels")
+	for _, key := range keys[:levels] {
 		s := v1alpha1.Spread{TopologyKey: key, MinGroups: bound("min groups", 1, 3), MaxGroups: bound("max groups", 1, 3), MaxSkew: bound("skew", 1, 2)}
 		ordered(&s.MinGroups, &s.MaxGroups)
-		if rapid.IntRange(0, 3).Draw(t, "soft") == 0 {
+		if how != tight && rapid.IntRange(0, 3).Draw(t, "soft") == 0 {
 			s.WhenUnsatisfiable = corev1.ScheduleAnyway
 		}
 		spec.Spread = append(spec.Spread, s)
 	}
-	if rapid.Bool().Draw(t, "count given") {
+	if how == tight || rapid.Bool().Draw(t, "count given") {
 		spec.Count = &v1alpha1.Count{Min: bound("min", 1, 5), Max: bound("max", 1, 6)}
 		ordered(&spec.Count.Min, &spec.Count.Max)
 	}
@@ -266,7 +274,7 @@ func (in *instance) outcomeOf(d *placement.Decision) (a oracleAnswer) {
 }
 
 func TestChoiceAgreesWithBruteForce(t *testing.T) {
-	for name, how := range map[string]shape{"nesting levels": nesting, "crossing levels": crossing} {
+	for name, how := range map[string]shape{"nesting levels": nesting, "crossing levels": crossing, "tight levels": tight} {
 		t.Run(name, func(t *testing.T) {
 			rapid.Check(t, func(t *rapid.T) {
 				in := drawInstance(t, how, 9)

@@ -82,7 +82,7 @@ func (s *searcher) find(n int) found {
 func (s *searcher) step(i int) {
 	left := s.n - len(s.taken)
 	if left == 0 {
-		if s.worth > s.best.worth && s.holds() {
+		if s.worth > s.best.worth { // mayHold let no step pass that breaks a level
 			s.best = found{s.worth, slices.Clone(s.taken)}
 		}
 		return
@@ -120,7 +120,8 @@ func (s *searcher) count(c int32, by int) {
 	}
 }
 
-// mayHold says whether the bounds can still be met with so many more clusters.
+// mayHold says whether the bounds can still be met with so many more clusters;
+// with none more, whether they are met.
 func (s *searcher) mayHold(more int) bool {
 	for i := range s.v.chain {
 		l := &s.v.chain[i]
@@ -146,14 +147,4 @@ func (s *searcher) mayLevel(i, more int) bool {
 		}
 	}
 	return missing <= more
-}
-
-// holds says whether all levels hold.
-func (s *searcher) holds() bool {
-	for i := range s.v.chain {
-		if !s.v.chain[i].holds(s.counts[i]) {
-			return false
-		}
-	}
-	return true
 }
