@@ -134,3 +134,49 @@ func TestDecisionsOfAnotherSchedulerAreFollowed(t *testing.T) {
 		return c != nil && c.Reason == v1alpha1.ReasonPlaced
 	})
 }
+
+// A ClusterPlacement has no namespace: its decisions are where the platform
+// says, and are no decisions of a Placement of the same name there.
+func TestDecisionsOfClusterPlacementsAreExchanged(t *testing.T) {
+	m, f := newMemory(1), newFleet(state("a"), state("b"))
+	ws := m.names[0]
+	opts := placementcontroller.DecisionOptions{ClusterNamespace: "default"}
+	m.run(t, f, placementcontroller.WithPlacementDecisions(opts), placementcontroller.Resources(widgets))
+	one := &unstructured.Unstructured{}
+	one.SetGroupVersionKind(widgets)
+	one.SetName("one")
+	m.put(ws, one)
+	m.put(ws, placementWith(t, "", "web", `{clusters: {names: [a]}}`))
+	m.app(t, ws, "web", "{clusters: {names: [b]}}", "1m", 1)
+	m.eventuallyPublished(t, ws, "cluster.web", "a")
+	m.eventuallyPublished(t, ws, "web", "b")
+	m.edit(ws, "", "web", func(spec map[string]any) {
+		spec["scheduler"] = "other.example.org"
+		delete(spec, "clusters")
+	})
+	m.eventuallyPublished(t, ws, "cluster.web")
+	m.put(ws, decisionOf("other.example.org", "web", "not-for-clusters", "a"))
+	m.put(ws, forCluster(decisionOf("other.example.org", "web", "theirs", "b")))
+	require.Eventually(t, func() bool {
+		p := m.get(ws, "", "web")
+		return p != nil && slices.Equal(targetsOf(p), []string{"b"})
+	}, patience, 5*time.Millisecond)
+	m.eventuallyPublished(t, ws, "web", "b")
+}
+
+func targetsOf(p *v1alpha1.Placement) (names []string) {
+	for _, target := range p.Status.Targets {
+		if !target.Leaving {
+			names = append(names, target.Cluster)
+		}
+	}
+	return names
+}
+
+// forCluster makes a decision one for a ClusterPlacement.
+func forCluster(u *unstructured.Unstructured) *unstructured.Unstructured {
+	labels := u.GetLabels()
+	labels[placementcontroller.PlacementKindLabel] = "ClusterPlacement"
+	u.SetLabels(labels)
+	return u
+}

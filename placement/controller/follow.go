@@ -25,16 +25,16 @@ var (
 
 // decisionsOf returns the PlacementDecisions for a Placement, by name.
 func (c *Controller) decisionsOf(ctx context.Context, k Key) ([]*inventoryv1alpha1.PlacementDecision, error) {
-	if c.opts.decisions == nil || k.Namespace == "" {
+	if c.opts.decisions == nil || c.opts.decisions.namespaceFor(k) == "" {
 		return nil, nil
 	}
-	items, err := c.list(ctx, k.Workspace, decisionKind, k.Namespace)
+	items, err := c.list(ctx, k.Workspace, decisionKind, c.opts.decisions.namespaceFor(k))
 	if err != nil {
 		return nil, err
 	}
 	var decisions []*inventoryv1alpha1.PlacementDecision
 	for i := range items {
-		if items[i].GetLabels()[inventoryv1alpha1.PlacementKeyLabel] != k.Name || items[i].GetDeletionTimestamp() != nil {
+		if of, ok := c.opts.decisions.keyOf(k.Workspace, &items[i]); !ok || of != k || items[i].GetDeletionTimestamp() != nil {
 			continue
 		}
 		d, err := memoized(c.memo, k.Workspace, &items[i], decodeDecision)
@@ -122,8 +122,21 @@ func (c *Controller) observeDecision(workspace multicluster.ClusterName, objects
 		if u == nil {
 			continue
 		}
-		if name := u.GetLabels()[inventoryv1alpha1.PlacementKeyLabel]; name != "" {
-			c.enqueue(false, keyIn(workspace, u.GetNamespace(), name))
+		if k, ok := c.opts.decisions.keyOf(workspace, u); ok {
+			c.enqueue(false, k)
 		}
 	}
+}
+
+// keyOf returns which Placement a PlacementDecision is for; false if it is for
+// none.
+func (o *DecisionOptions) keyOf(workspace multicluster.ClusterName, u *unstructured.Unstructured) (k Key, ok bool) {
+	name, namespace := u.GetLabels()[inventoryv1alpha1.PlacementKeyLabel], u.GetNamespace()
+	if kind := u.GetLabels()[PlacementKindLabel]; kind == clusterPlacementKind.Kind {
+		if o.ClusterNamespace != namespace {
+			return k, false // nobody says that those who write here may
+		}
+		namespace = ""
+	}
+	return keyIn(workspace, namespace, name), name != ""
 }

@@ -119,7 +119,7 @@ func (m *memory) delLocked(workspace multicluster.ClusterName, u *unstructured.U
 func (m *memory) edit(workspace multicluster.ClusterName, namespace, name string, change func(spec map[string]any)) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	next := m.objects[place{workspace, "Placement", types.NamespacedName{Namespace: namespace, Name: name}}].DeepCopy()
+	next := m.objects[place{workspace, bare(namespace, name).GetKind(), types.NamespacedName{Namespace: namespace, Name: name}}].DeepCopy()
 	spec, _ := next.Object["spec"].(map[string]any)
 	if spec == nil {
 		spec = map[string]any{}

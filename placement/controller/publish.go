@@ -18,6 +18,11 @@ import (
 // SchedulerName is what our PlacementDecisions bear as schedulerName.
 const SchedulerName = "tmc-placement"
 
+// PlacementKindLabel tells PlacementDecisions for a ClusterPlacement, which it
+// bears with the value "ClusterPlacement", from those for a Placement of the
+// same name in the namespace that they are in.
+const PlacementKindLabel = v1alpha1.Group + "/placement-kind"
+
 // maxDecisions are in one slice of a decision, by the API.
 const maxDecisions = 100
 
@@ -26,6 +31,12 @@ type DecisionOptions struct {
 	// ProfileNamespace is where the ClusterProfiles of the clusters are.
 	// Empty: in the namespace of the Placement.
 	ProfileNamespace string
+	// ClusterNamespace is where, in each workspace, the decisions for its
+	// ClusterPlacements are: a PlacementDecision needs a namespace, and they have
+	// none. Ours bear PlacementKindLabel, and those of others must. Tenants who
+	// may write there decide for cluster-scoped objects that name their
+	// scheduler. Empty: those of ClusterPlacements are not exchanged.
+	ClusterNamespace string
 	// FollowOnly publishes none of ours, and follows those of others.
 	FollowOnly bool
 }
@@ -33,7 +44,7 @@ type DecisionOptions struct {
 // publish has the PlacementDecisions of a Placement say what its status says. A
 // Placement that another scheduler decides has none of ours.
 func (c *Controller) publish(ctx context.Context, k Key, p *v1alpha1.Placement, status *v1alpha1.PlacementStatus) error {
-	if c.opts.decisions == nil || c.opts.decisions.FollowOnly || k.Namespace == "" {
+	if c.opts.decisions == nil || c.opts.decisions.FollowOnly || c.opts.decisions.namespaceFor(k) == "" {
 		return nil
 	}
 	known, err := c.decisionsOf(ctx, k)
@@ -68,23 +79,38 @@ func (c *Controller) publish(ctx context.Context, k Key, p *v1alpha1.Placement, 
 	return nil
 }
 
+// namespaceFor returns the namespace of the decisions for a Placement; empty if
+// they are not exchanged.
+func (o *DecisionOptions) namespaceFor(k Key) string {
+	if k.Namespace == "" {
+		return o.ClusterNamespace
+	}
+	return k.Namespace
+}
+
 // slicesOf returns what is to be published, at least one slice: that there is
 // no cluster is a decision, too.
 func (o *DecisionOptions) slicesOf(k Key, p *v1alpha1.Placement, status *v1alpha1.PlacementStatus) (list []*inventoryv1alpha1.PlacementDecision) {
-	names := chosenOf(status.Targets)
+	names, base, owner := chosenOf(status.Targets), k.Name, k.kind()
+	if k.Namespace == "" {
+		base = "cluster." + k.Name
+	}
 	for at := 0; at == 0 || at < len(names); at += maxDecisions {
 		d := &inventoryv1alpha1.PlacementDecision{SchedulerName: SchedulerName, Decisions: []inventoryv1alpha1.ClusterDecision{}}
 		d.SetGroupVersionKind(decisionKind)
-		d.Namespace, d.Name = k.Namespace, k.Name
+		d.Namespace, d.Name = o.namespaceFor(k), base
 		index := at / maxDecisions
 		if index > 0 {
-			d.Name = fmt.Sprintf("%s-%d", k.Name, index)
+			d.Name = fmt.Sprintf("%s-%d", base, index)
 		}
 		d.Labels = map[string]string{
 			inventoryv1alpha1.PlacementKeyLabel: k.Name, inventoryv1alpha1.DecisionKeyLabel: k.Name,
 			inventoryv1alpha1.DecisionIndexLabel: fmt.Sprint(index), ManagedByLabel: ManagedBy,
 		}
-		d.OwnerReferences = []metav1.OwnerReference{*metav1.NewControllerRef(p, placementKind)}
+		if k.Namespace == "" {
+			d.Labels[PlacementKindLabel] = owner.Kind
+		}
+		d.OwnerReferences = []metav1.OwnerReference{*metav1.NewControllerRef(p, owner)}
 		for _, name := range names[at:min(len(names), at+maxDecisions)] {
 			d.Decisions = append(d.Decisions, inventoryv1alpha1.ClusterDecision{
 				ClusterProfileRef: inventoryv1alpha1.ClusterProfileReference{Name: name, Namespace: o.ProfileNamespace}, Reason: v1alpha1.ReasonPlaced,
@@ -147,5 +173,5 @@ func (c *Controller) decisionClient(ctx context.Context, k Key) (dynamic.Resourc
 	if err != nil {
 		return nil, fmt.Errorf("build client: %w", err)
 	}
-	return client.Resource(decisionResource).Namespace(k.Namespace), nil
+	return client.Resource(decisionResource).Namespace(c.opts.decisions.namespaceFor(k)), nil
 }
