@@ -200,6 +200,13 @@ func (c *Controller) Engage(ctx context.Context, name multicluster.ClusterName, 
 			c.preemptions.dropWorkspace(name)
 		}
 	})
+	for _, layer := range c.opts.layers {
+		if aware, ok := layer.(multicluster.Aware); ok {
+			if err := aware.Engage(ctx, name, cl); err != nil {
+				return fmt.Errorf("engage layer %s: %w", layer.Name(), err)
+			}
+		}
+	}
 	r.await = func() { c.awaitKnown(ctx, name, r) }
 	go r.await()
 	return c.watcher.Engage(ctx, name, cl)

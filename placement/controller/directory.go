@@ -7,13 +7,10 @@ import (
 	"path"
 	"slices"
 	"strings"
-	"sync"
-	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"
-	"k8s.io/apimachinery/pkg/runtime/schema"
-	"k8s.io/client-go/dynamic"
+	crcluster "sigs.k8s.io/controller-runtime/pkg/cluster"
 	"sigs.k8s.io/multicluster-runtime/pkg/multicluster"
 )
 
@@ -29,6 +26,16 @@ type WorkspaceInfo struct {
 type Directory interface {
 	// Workspace returns what is known of a workspace. It is shared.
 	Workspace(ctx context.Context, name multicluster.ClusterName) (*WorkspaceInfo, error)
+}
+
+// DirectoryNotifier is implemented by a Directory that follows workspaces.
+type DirectoryNotifier interface {
+	// Engage begins to follow a workspace, until ctx ends. It is called once or
+	// more for each engagement.
+	multicluster.Aware
+	// NotifyChanged has fn called when what is known of a workspace changed. fn
+	// is quick and safe for concurrent use.
+	NotifyChanged(fn func(workspace multicluster.ClusterName))
 }
 
 // WorkspaceSelector selects workspaces. All its parts must match; the zero value
@@ -77,7 +84,10 @@ type selectedLayer struct {
 	directory Directory
 }
 
-var _ LayerNotifier = (*selectedLayer)(nil)
+var (
+	_ LayerNotifier      = (*selectedLayer)(nil)
+	_ multicluster.Aware = (*selectedLayer)(nil)
+)
 
 // Policy implements Layer.
 func (s *selectedLayer) Policy(ctx context.Context, scope *Scope) (*Policy, error) {
@@ -101,6 +111,18 @@ func (s *selectedLayer) NotifyChanged(fn func(multicluster.ClusterName)) {
 	if n, ok := s.Layer.(LayerNotifier); ok {
 		n.NotifyChanged(fn)
 	}
+	if n, ok := s.directory.(DirectoryNotifier); ok {
+		n.NotifyChanged(fn)
+	}
+}
+
+// Engage implements multicluster.Aware: the controller has the directory follow
+// the workspaces that it decides for.
+func (s *selectedLayer) Engage(ctx context.Context, name multicluster.ClusterName, cl crcluster.Cluster) error {
+	if n, ok := s.directory.(DirectoryNotifier); ok {
+		return n.Engage(ctx, name, cl)
+	}
+	return nil
 }
 
 // matchesPath matches part by part: no wildcard reaches beyond its part but **.
@@ -118,71 +140,4 @@ func matchesPath(pattern, full string) bool {
 		}
 	}
 	return len(have) == len(want)
-}
-
-// The logical cluster of a workspace, and where it says its path.
-var logicalClusters = schema.GroupVersionResource{Group: "core.kcp.io", Version: "v1alpha1", Resource: "logicalclusters"}
-
-const (
-	logicalClusterName = "cluster"
-	pathAnnotation     = "kcp.io/path"
-	// directoryAge is how old what is known of a workspace may be.
-	directoryAge = 5 * time.Minute
-)
-
-// LogicalClusters is a Directory that reads the LogicalCluster of a workspace
-// through the export, which must claim logicalclusters of core.kcp.io; it
-// remembers what it read for some minutes.
-type LogicalClusters struct {
-	provider multicluster.Provider
-	now      func() time.Time
-
-	mu    sync.Mutex
-	known map[multicluster.ClusterName]knownWorkspace
-}
-
-type knownWorkspace struct {
-	info *WorkspaceInfo
-	at   time.Time
-}
-
-var _ Directory = (*LogicalClusters)(nil)
-
-// NewDirectory returns a directory of the workspaces of a provider.
-func NewDirectory(provider multicluster.Provider) *LogicalClusters {
-	return &LogicalClusters{provider: provider, now: time.Now, known: map[multicluster.ClusterName]knownWorkspace{}}
-}
-
-// Workspace implements Directory.
-func (d *LogicalClusters) Workspace(ctx context.Context, name multicluster.ClusterName) (*WorkspaceInfo, error) {
-	d.mu.Lock()
-	k, ok := d.known[name]
-	d.mu.Unlock()
-	if ok && d.now().Sub(k.at) < directoryAge {
-		return k.info, nil
-	}
-	info, err := d.read(ctx, name)
-	if err != nil {
-		return nil, fmt.Errorf("look up workspace %s (the export must claim logicalclusters of core.kcp.io, and the workspace accept that): %w", name, err)
-	}
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	d.known[name] = knownWorkspace{info, d.now()}
-	return info, nil
-}
-
-func (d *LogicalClusters) read(ctx context.Context, name multicluster.ClusterName) (*WorkspaceInfo, error) {
-	cl, err := d.provider.Get(ctx, name)
-	if err != nil {
-		return nil, err
-	}
-	client, err := dynamic.NewForConfigAndClient(cl.GetConfig(), cl.GetHTTPClient())
-	if err != nil {
-		return nil, fmt.Errorf("build client: %w", err)
-	}
-	lc, err := client.Resource(logicalClusters).Get(ctx, logicalClusterName, metav1.GetOptions{})
-	if err != nil {
-		return nil, err
-	}
-	return &WorkspaceInfo{Path: lc.GetAnnotations()[pathAnnotation], Labels: lc.GetLabels()}, nil
 }

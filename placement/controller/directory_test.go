@@ -8,8 +8,10 @@ import (
 
 	"github.com/stretchr/testify/require"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"sigs.k8s.io/multicluster-runtime/pkg/multicluster"
 
+	"github.com/tmc-sdk/tmc/cluster/workspaces"
 	"github.com/tmc-sdk/tmc/placement/v1alpha1"
 )
 
@@ -88,6 +90,36 @@ func TestSelectedLayerSpeaksForTheWorkspacesItSelects(t *testing.T) {
 	require.ErrorContains(t, err, "need a directory")
 	_, err = NewSelectedLayer(NewLayer("l", Policy{}), WorkspaceSelector{Paths: []string{"["}}, directory)
 	require.ErrorContains(t, err, "no pattern")
+}
+
+// What is told of a workspace counts at once, and is told on when it is news.
+func TestADirectoryTellsOfChangedLabels(t *testing.T) {
+	d := NewDirectory(nil)
+	var told []multicluster.ClusterName
+	layer, err := NewSelectedLayer(NewLayer("l", Policy{}), WorkspaceSelector{Labels: &metav1.LabelSelector{MatchLabels: map[string]string{"tier": "gold"}}}, d)
+	require.NoError(t, err)
+	layer.(LayerNotifier).NotifyChanged(func(name multicluster.ClusterName) { told = append(told, name) })
+	says := func() bool {
+		policy, err := layer.Policy(t.Context(), &Scope{Workspace: "a"})
+		require.NoError(t, err)
+		return policy != nil
+	}
+	lc := func(name, tier string) *unstructured.Unstructured {
+		u := &unstructured.Unstructured{Object: map[string]any{}}
+		u.SetName(name)
+		u.SetLabels(map[string]string{"tier": tier})
+		return u
+	}
+	d.observe(workspaces.Event{Cluster: "a", New: lc("cluster", "iron"), Initial: true})
+	require.False(t, says())
+	require.Empty(t, told, "nobody knew otherwise")
+	d.observe(workspaces.Event{Cluster: "a", New: lc("cluster", "gold")})
+	require.True(t, says())
+	d.observe(workspaces.Event{Cluster: "a", New: lc("cluster", "gold")})
+	require.Equal(t, []multicluster.ClusterName{"a"}, told, "once")
+	d.observe(workspaces.Event{Cluster: "a", New: lc("another", "iron")})
+	d.observe(workspaces.Event{Cluster: "a", Old: lc("cluster", "gold")})
+	require.True(t, says(), "not to be seen is not to be without labels")
 }
 
 // Every combination of who says something: the nearest default counts, and no

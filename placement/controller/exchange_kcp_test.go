@@ -1,11 +1,16 @@
 package controller_test
 
 import (
+	"context"
 	"slices"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	placementcontroller "github.com/tmc-sdk/tmc/placement/controller"
@@ -36,7 +41,8 @@ func TestDecisionsAreExchangedOverKCP(t *testing.T) {
 	tn.eventually(t, "default", "theirs", on("b"))
 }
 
-// A layer speaks for the workspaces of a path, as kcp tells it.
+// Layers speak for the workspaces of a path, and for those with a label, as kcp
+// tells it; a label that changes counts at once.
 func TestLayerSelectsWorkspacesByTheirPathInKCP(t *testing.T) {
 	w := newWorld(t, newFleet(state("a"), state("b")))
 	mine, other := w.tenants[0], w.tenants[1]
@@ -45,7 +51,11 @@ func TestLayerSelectsWorkspacesByTheirPathInKCP(t *testing.T) {
 			placementcontroller.NewLayer("gold", placementcontroller.Policy{Clusters: &v1alpha1.ClusterSelector{Names: []string{"b"}}}),
 			placementcontroller.WorkspaceSelector{Paths: []string{mine.path.String()}}, directory)
 		require.NoError(t, err)
-		return []placementcontroller.Option{placementcontroller.WithLayers(layer)}
+		labelled, err := placementcontroller.NewSelectedLayer(
+			placementcontroller.NewLayer("labelled", placementcontroller.Policy{Clusters: &v1alpha1.ClusterSelector{Names: []string{"b"}}}),
+			placementcontroller.WorkspaceSelector{Labels: &metav1.LabelSelector{MatchLabels: map[string]string{"tier": "gold"}}}, directory)
+		require.NoError(t, err)
+		return []placementcontroller.Option{placementcontroller.WithLayers(layer, labelled)}
 	}
 	w.start(t)
 	for _, tn := range []*tenant{mine, other} {
@@ -53,4 +63,16 @@ func TestLayerSelectsWorkspacesByTheirPathInKCP(t *testing.T) {
 	}
 	mine.eventually(t, "default", "default", on("b"))
 	other.eventually(t, "default", "default", on("a"))
+
+	lc := &unstructured.Unstructured{}
+	lc.SetGroupVersionKind(schema.GroupVersionKind{Group: "core.kcp.io", Version: "v1alpha1", Kind: "LogicalCluster"})
+	lc.SetName("cluster")
+	label := func(patch string) error {
+		return other.Patch(context.WithoutCancel(t.Context()), lc, client.RawPatch(types.MergePatchType, []byte(patch)))
+	}
+	t.Cleanup(func() { require.NoError(t, label(`{"metadata": {"labels": {"tier": null}}}`)) })
+	require.NoError(t, label(`{"metadata": {"labels": {"tier": "gold"}}}`))
+	other.eventually(t, "default", "default", func(p *v1alpha1.Placement) bool {
+		return slices.ContainsFunc(p.Status.Targets, func(target v1alpha1.Target) bool { return target.Cluster == "b" && !target.Leaving })
+	})
 }

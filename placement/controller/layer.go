@@ -19,7 +19,8 @@ type Layer interface {
 	Policy(ctx context.Context, scope *Scope) (*Policy, error)
 }
 
-// LayerNotifier is implemented by a Layer whose policy changes.
+// LayerNotifier is implemented by a Layer whose policy changes. A Layer that is a
+// multicluster.Aware, too, is engaged with each workspace that is decided for.
 type LayerNotifier interface {
 	// NotifyChanged has fn called when the policy for a workspace changed, or
 	// with an empty name, for all of them. fn is quick and safe for concurrent
