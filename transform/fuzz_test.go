@@ -3,6 +3,8 @@ package transform_test
 import (
 	"context"
 	"encoding/json"
+	"errors"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -194,6 +196,57 @@ func FuzzWithin(f *testing.F) {
 		}
 		err = transform.Within(change("out", also), path, allowed).Transform(t.Context(), &transform.Target{}, obj.DeepCopy())
 		require.Error(t, err)
+	})
+}
+
+// FuzzScope: what Within finds in an object, and what it then says was touched, agree:
+// a pipeline names a field that was changed, and that none of the paths covers.
+func FuzzScope(f *testing.F) {
+	for _, s := range shapes {
+		f.Add([]byte(s), "spec.template.spec.containers[*].image", "spec.template.spec.containers", "spec.replicas")
+		f.Add([]byte(s), "spec['a.b'][*][*].c", "spec['a.b'][*]", "spec.template")
+	}
+	f.Add([]byte(`{"kind":"X","metadata":{},"spec":{"it's":[{"a.b":1},{"c]":2}]}}`), "spec['it''s'][*]['a.b']", "spec['it''s'][*]['c]']", "spec")
+	origin := transform.Origin{LogicalCluster: "1abc", Namespace: "shop", Name: "web", UID: "u"}
+	f.Fuzz(func(t *testing.T, data []byte, open, touched, also string) {
+		obj, ok := decode(data)
+		mine, err := transform.ParsePath(open)
+		if !ok || err != nil {
+			return
+		}
+		var paths []transform.Path
+		for _, text := range [...]string{touched, also} {
+			if p, err := transform.ParsePath(text); err == nil {
+				paths = append(paths, p)
+			}
+		}
+		step := change("step", func(o *unstructured.Unstructured) {
+			for i, p := range paths {
+				_ = p.Update(o.Object, func(value any) (any, error) {
+					if list, ok := value.([]any); ok && i == 0 && len(list) > 0 {
+						return list[1:], nil
+					}
+					return map[string]any{"was": value, "a.b": map[string]any{}}, nil
+				})
+			}
+		})
+		_, err = pipeline(t, transform.With(transform.Within(step, mine))).Render(t.Context(), &transform.Target{}, obj, origin)
+		var scope *transform.ScopeError
+		if !errors.As(err, &scope) {
+			return
+		}
+		require.NotEmpty(t, scope.Field, "what was touched is named")
+		if strings.Contains(scope.Field, "'") {
+			return // what looks like an index may be part of a name
+		}
+		// The very field that was named, opened too, is not what is complained of again.
+		every := func(field string) string { return regexp.MustCompile(`\[\d+\]`).ReplaceAllString(field, "[*]") }
+		named, err := transform.ParsePath(every(scope.Field))
+		require.NoError(t, err)
+		_, err = pipeline(t, transform.With(transform.Within(step, mine, named))).Render(t.Context(), &transform.Target{}, obj, origin)
+		if errors.As(err, &scope) {
+			require.NotEqual(t, named.String(), every(scope.Field))
+		}
 	})
 }
 
