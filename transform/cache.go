@@ -142,7 +142,7 @@ func handOut(rendered *unstructured.Unstructured) *unstructured.Unstructured {
 func (c *Cache) fingerprint(t *Target) uint64 {
 	var h maphash.Hash
 	h.SetSeed(c.seed)
-	maphash.WriteComparable(&h, [3]bool{t.Replicas != nil, t.Division != nil, !t.Kind.Empty()}) // so that no two can look alike
+	maphash.WriteComparable(&h, [4]bool{t.Replicas != nil, t.Division != nil, !t.Kind.Empty(), len(t.Owners) > 0}) // so that no two can look alike
 	if !t.Kind.Empty() {
 		maphash.WriteComparable(&h, t.Kind)
 	}
@@ -154,6 +154,12 @@ func (c *Cache) fingerprint(t *Target) uint64 {
 		for _, s := range t.Division.Shares {
 			maphash.WriteComparable(&h, s)
 		}
+	}
+	if len(t.Owners) > 0 {
+		maphash.WriteComparable(&h, len(t.Owners))
+	}
+	for _, owner := range t.Owners {
+		maphash.WriteComparable(&h, owner)
 	}
 	for _, o := range t.Overrides {
 		maphash.WriteComparable(&h, [3]int{len(o.JSONPatch), len(o.MergePatch), len(o.StrategicMergePatch)})

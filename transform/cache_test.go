@@ -76,6 +76,7 @@ func TestCacheRendersWhatDiffers(t *testing.T) {
 		"replicas":              {"", false, transform.Target{Cluster: "a", Replicas: &one}, "7", 2},
 		"override":              {"", false, transform.Target{Cluster: "a", Overrides: []transform.Override{{MergePatch: []byte(`{}`)}}}, "7", 2},
 		"division":              {"", false, transform.Target{Cluster: "a", Division: &transform.Division{Shares: []int64{1}}}, "7", 2},
+		"owners":                {"their copies have other UIDs there", true, transform.Target{Cluster: "a", Owners: []transform.Owner{{Original: "up", UID: "down"}}}, "7", 2},
 		"independent":           {"one serves all clusters", true, transform.Target{Cluster: "b", Labels: map[string]string{"a": "x"}}, "7", 1},
 		"independent, replicas": {"but not all shares", true, transform.Target{Cluster: "b", Replicas: &two}, "7", 2},
 		"independent, override": {"nor overrides", true, transform.Target{Cluster: "b", Overrides: []transform.Override{{MergePatch: []byte(`{}`)}}}, "7", 2},

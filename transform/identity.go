@@ -13,6 +13,7 @@ type identity struct {
 	apiVersion, kind, namespace, name string
 	labels, annotations               []mark
 	marks                             [7]mark // what they are slices of
+	owners                            []any   // nil for none
 }
 
 type mark struct{ key, value string }
@@ -54,29 +55,33 @@ func (i *identity) check(transformer string, obj *unstructured.Unstructured) err
 	if err := checkMarks(transformer, "metadata.annotations", metadata["annotations"], i.annotations); err != nil {
 		return err
 	}
-	return checkMetadata(transformer, metadata)
+	if err := i.checkOwners(transformer, metadata); err != nil {
+		return err
+	}
+	return i.checkMetadata(transformer, metadata)
 }
 
 // checkMetadata finds what the server, or the workspace's owner, writes and
 // nobody on the way down may.
-func checkMetadata(transformer string, metadata map[string]any) error {
+func (i *identity) checkMetadata(transformer string, metadata map[string]any) error {
 	clean := true
 	for field := range metadata {
-		clean = clean && writable(field)
+		clean = clean && i.writable(field)
 	}
 	if clean {
 		return nil
 	}
 	for _, field := range slices.Sorted(maps.Keys(metadata)) {
-		if !writable(field) {
+		if !i.writable(field) {
 			return &IdentityError{Transformer: transformer, Field: "metadata." + field, Got: show(metadata[field])}
 		}
 	}
 	return nil
 }
 
-func writable(field string) bool {
-	return field == "name" || field == "namespace" || field == "labels" || field == "annotations"
+func (i *identity) writable(field string) bool {
+	return field == "name" || field == "namespace" || field == "labels" || field == "annotations" ||
+		field == "ownerReferences" && i.owners != nil
 }
 
 // checkMarks finds marks that were changed or removed, reserved keys that were

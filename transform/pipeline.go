@@ -20,6 +20,7 @@ type Pipeline struct {
 	transformers []Transformer
 	mappings     []KindMapping
 	namespace    map[string]string // labels of every namespace
+	owners       bool              // owner references are mapped
 }
 
 // Option configures a Pipeline.

@@ -40,6 +40,7 @@ func (p *Pipeline) render(ctx context.Context, t *Target, original *unstructured
 	}
 	kind := groupKind(obj)
 	want := p.place(obj, o, as)
+	p.nameOwners(t, original, obj, want)
 	mine := *t
 	mine.Origin, mine.pods, mine.careful = o, p.pods, careful
 	mine.known = &known{podPath: podSpecPaths[kind]}

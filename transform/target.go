@@ -40,6 +40,9 @@ type Target struct {
 	// Division of wholes other than replicas, such as the bounds of a
 	// HorizontalPodAutoscaler; nil if nothing is divided.
 	Division *Division
+	// Owners are what became on this cluster of those that the original names as
+	// its owners; of no others anything is read. See WithOwnerReferences.
+	Owners []Owner
 	// Overrides for the object on this cluster, in order. They are applied
 	// before the transformers: a tenant writes them, and what the platform sees
 	// to has the last word.

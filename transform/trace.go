@@ -42,7 +42,7 @@ func (p *Pipeline) Changes(ctx context.Context, t *Target, original *unstructure
 	if err != nil {
 		return nil, err
 	}
-	p.place(obj, o, as)
+	p.nameOwners(t, original, obj, p.place(obj, o, as))
 	mine := *t
 	mine.Origin, mine.pods = o, p.pods
 	var changes []Change
