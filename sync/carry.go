@@ -55,6 +55,7 @@ func (l *lane) carryOut(ctx context.Context, key Key) (again bool) {
 	case retire:
 		return l.retire(ctx, key, original)
 	case nothing:
+		l.stays(ctx, key)
 		l.settle(key, todo)
 	}
 	return false
@@ -101,6 +102,7 @@ func (l *lane) apply(ctx context.Context, key Key, original *unstructured.Unstru
 		l.logger.V(1).Info("Copy was not applied", "key", key.String(), "error", err.Error())
 	} else {
 		o = l.judge(key, before, o, todo, applied, contested)
+		l.stays(ctx, key)
 	}
 	l.loop.metrics.applied(l.name, o.refusal)
 	l.record(key, o)
@@ -114,6 +116,13 @@ func (l *lane) apply(ctx context.Context, key Key, original *unstructured.Unstru
 func (l *lane) applyCopy(ctx context.Context, key Key, original *unstructured.Unstructured, todo intent) (*unstructured.Unstructured, error) {
 	if err := l.admit(ctx, key, original, todo); err != nil {
 		return nil, err
+	}
+	if len(todo.rendered.GetOwnerReferences()) > 0 {
+		l.loop.world.lock(readLocker{&l.owning})
+		defer l.owning.RUnlock()
+		if l.namesParting(todo.rendered) {
+			return nil, &RefusalError{Reason: ReasonApplyFailed, Cluster: l.name, Message: "the copy of its owner is about to go; it is written without"}
+		}
 	}
 	if todo.copied != nil {
 		return l.change(ctx, key, original, todo)

@@ -28,6 +28,9 @@ func (l *Loop) handle(e workspaces.Event) {
 		return
 	}
 	key := Key{Kind: kind, Workspace: e.Cluster, Namespace: obj.GetNamespace(), Name: obj.GetName()}
+	if l.pipeline.MapsOwners() {
+		l.dependents.observe(key, e)
+	}
 	if l.shownChanged(key, obj) {
 		return
 	}
@@ -203,6 +206,9 @@ func (l *Loop) laneReady(ctx context.Context, lane *lane, kind schema.GroupVersi
 		}
 		for _, key := range lane.allCopies(ctx, kind) {
 			l.enqueue(key, true)
+		}
+		for _, key := range l.dependents.all() {
+			l.enqueue(key, true) // an owner's copy may be of this kind
 		}
 	}
 	if lane.knowsAll() {

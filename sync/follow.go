@@ -206,11 +206,18 @@ func (l *lane) handler(kind, as schema.GroupVersionKind) toolscache.ResourceEven
 		}
 	}
 	return toolscache.ResourceEventHandlerDetailedFuncs{
-		AddFunc:    tell,
-		UpdateFunc: func(_, obj any) { tell(obj, false) },
+		AddFunc: func(obj any, initial bool) {
+			tell(obj, initial)
+			l.tellDependents(nil, obj)
+		},
+		UpdateFunc: func(before, obj any) {
+			tell(obj, false)
+			l.tellDependents(before, obj)
+		},
 		DeleteFunc: func(obj any) {
 			if key, ok := marked(obj); ok {
 				l.loop.enqueue(key, false)
+				l.tellDependents(nil, obj)
 				l.queueTidy(key) // whoever deleted it: it may have been the last
 			}
 		},

@@ -97,6 +97,9 @@ func (l *Loop) intendCopy(ctx context.Context, lane *lane, key Key, original *un
 		return intent{copied: copied} // the old copies go first
 	}
 	rendered, refusal := l.render(ctx, lane.name, key, original, where)
+	if refusal != nil && errors.Is(refusal, errUnknown) {
+		return intent{copied: copied} // it is asked again when the copies of owners are known
+	}
 	if refusal != nil {
 		return intent{copied: copied, refusal: refusal}
 	}
@@ -174,6 +177,13 @@ func (l *Loop) render(ctx context.Context, cluster string, key Key, original *un
 		target.Overrides = overrides
 	}
 	target.Division = where.division[cluster]
+	if lane := l.lane(cluster); lane != nil {
+		owners, err := l.ownersOn(ctx, lane, key, original)
+		if err != nil {
+			return nil, &RefusalError{Reason: ReasonClusterUnavailable, Cluster: cluster, Message: "whether the copies of its owners are there is not known yet; it is looked at again", Err: err}
+		}
+		target.Owners = owners
+	}
 	rendered, err := l.renderings.Render(ctx, target, original, key.origin(original.GetUID()))
 	if err != nil {
 		return nil, &RefusalError{Reason: ReasonTransformFailed, Cluster: cluster, Message: err.Error(), Err: err}

@@ -1,6 +1,8 @@
 package syncer
 
 import (
+	"reflect"
+
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
 
@@ -15,21 +17,20 @@ import (
 // then is what the copy has of ours now, which nobody else can tell.
 func (l *Loop) intendKept(lane *lane, key Key, where *assignment, copied, rendered *unstructured.Unstructured) intent {
 	kept := intent{copied: copied, rendered: rendered, staged: true}
-	path := l.pipeline.ReplicasPath(key.Kind.GroupKind())
-	if len(path) == 0 {
-		return kept
-	}
-	parent, last := path[:len(path)-1], path[len(path)-1]
-	want, has := at(rendered.Object, parent...)[last], at(copied.Object, parent...)[last]
-	if want == nil || sameScalar(want, has, false) {
+	want, path := l.scales(key, copied, rendered)
+	if want == nil && !l.pipeline.MapsOwners() {
 		return kept
 	}
 	scaled := ownFields(copied, l.manager)
-	if scaled == nil {
+	if scaled == nil || want == nil && reflect.DeepEqual(scaled.GetOwnerReferences(), rendered.GetOwnerReferences()) {
 		return kept
 	}
-	if err := unstructured.SetNestedField(scaled.Object, want, path...); err != nil {
-		return kept
+	// Its owners are never kept: one that goes must be named by nobody.
+	scaled.SetOwnerReferences(rendered.GetOwnerReferences())
+	if want != nil {
+		if err := unstructured.SetNestedField(scaled.Object, want, path...); err != nil {
+			return kept
+		}
 	}
 	unstructured.RemoveNestedField(scaled.Object, "metadata", "annotations", transform.AnnotationDigest)
 	if err := seal(scaled); err != nil {
@@ -41,6 +42,21 @@ func (l *Loop) intendKept(lane *lane, key Key, where *assignment, copied, render
 	}
 	todo.cause = causeOf(todo.digest, copied, lane.outcome(key))
 	return todo
+}
+
+// scales returns the replicas that a copy should have, and where they stand; nil if
+// it has them, or none are rendered.
+func (l *Loop) scales(key Key, copied, rendered *unstructured.Unstructured) (want any, path []string) {
+	path = l.pipeline.ReplicasPath(key.Kind.GroupKind())
+	if len(path) == 0 {
+		return nil, nil
+	}
+	parent, last := path[:len(path)-1], path[len(path)-1]
+	want = at(rendered.Object, parent...)[last]
+	if want == nil || sameScalar(want, at(copied.Object, parent...)[last], false) {
+		return nil, path
+	}
+	return want, path
 }
 
 // ownFields returns what of a copy we applied, as it stands there now; nil if that

@@ -37,6 +37,8 @@ type lane struct {
 
 	making sync.RWMutex // held to read while a copy is made, to write while a namespace is deleted
 
+	owning sync.RWMutex // held to read while a copy that names owners is written, to write when one of those is to go
+
 	naming    sync.Mutex           // held while a namespace is made
 	made      map[string]time.Time // namespaces that were made just now
 	furnished map[string]bool      // namespaces that hold what the platform puts there
@@ -46,6 +48,7 @@ type lane struct {
 	adjust   func() // follows what the loop follows; nil until the lane starts
 	outcomes map[Key]outcome
 	strays   map[Key]stray       // copies that lost their marks in a write of ours
+	parting  map[Key]parting     // copies that go when nobody names them any more
 	buried   map[Key][]Tombstone // originals that were let go though a copy might remain here
 }
 
@@ -99,7 +102,7 @@ func newLane(loop *Loop, conn *tmccluster.Connection, logger logr.Logger) (*lane
 	l := &lane{
 		name: conn.Name, uid: conn.UID, loop: loop, logger: logger.WithValues("physicalCluster", conn.Name), done: conn.Done(),
 		wires: *w, queue: loop.world.queue(),
-		kinds: map[schema.GroupVersionKind]*followed{}, outcomes: map[Key]outcome{}, made: map[string]time.Time{}, furnished: map[string]bool{}, strays: map[Key]stray{}, buried: map[Key][]Tombstone{},
+		kinds: map[schema.GroupVersionKind]*followed{}, outcomes: map[Key]outcome{}, made: map[string]time.Time{}, furnished: map[string]bool{}, strays: map[Key]stray{}, buried: map[Key][]Tombstone{}, parting: map[Key]parting{},
 	}
 	return l, nil
 }
@@ -223,6 +226,7 @@ func (l *lane) forget(key Key) {
 	}
 	delete(l.outcomes, key)
 	delete(l.strays, key)
+	delete(l.parting, key)
 }
 
 // work runs errands until the queue shuts down.

@@ -61,6 +61,7 @@ type Loop struct {
 	world      surroundings
 	watcher    originals
 	decisions  *decisions
+	dependents dependents
 	controller controller.TypedController[Key]
 	started    chan struct{}
 	queue      workqueue.TypedRateLimitingInterface[Key] // set before started is closed
@@ -144,6 +145,7 @@ func newLoop(provider multicluster.Provider, fleet Fleet, pipeline *transform.Pi
 		manager:      "tmc-" + pipeline.Installation(),
 		finalizer:    FinalizerOf(pipeline.Installation()),
 		decisions:    newDecisions(),
+		dependents:   dependents{by: map[multicluster.ClusterName]map[types.UID]map[Key]struct{}{}},
 		started:      make(chan struct{}),
 		logger:       logger,
 		lanes:        map[string]*lane{}, records: map[Key]*record{}, stalled: map[Key]struct{}{}, engaged: map[multicluster.ClusterName]int{},
@@ -190,6 +192,7 @@ func (l *Loop) Start(ctx context.Context) error {
 // Engage begins to sync a workspace. The manager calls it.
 func (l *Loop) Engage(ctx context.Context, name multicluster.ClusterName, cl crcluster.Cluster) error {
 	l.decisions.drop(name) // what was known before the workspace was last out of sight
+	l.dependents.drop(name)
 	l.forgetSettled(name)
 	l.noteEngaged(ctx, name)
 	return l.watcher.Engage(ctx, name, cl)

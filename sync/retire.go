@@ -32,6 +32,7 @@ func (l *lane) retire(ctx context.Context, key Key, original *unstructured.Unstr
 			uid = original.GetUID()
 		}
 		l.record(key, outcome{gone: uid})
+		l.departed(key)
 		l.unstray(key)
 		l.loop.enqueue(key, false)
 		l.queueTidy(key)
@@ -47,6 +48,11 @@ func (l *lane) retire(ctx context.Context, key Key, original *unstructured.Unstr
 		return false
 	}
 	if copied.GetDeletionTimestamp() == nil {
+		if free, err := l.part(ctx, key, copied); err != nil {
+			return l.retireFailed(key, err)
+		} else if !free {
+			return true
+		}
 		if err := l.remove(ctx, key, original, copied, cause); err != nil {
 			return l.retireFailed(key, err)
 		}

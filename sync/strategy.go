@@ -114,6 +114,11 @@ func (l *lane) recreate(ctx context.Context, key Key, original *unstructured.Uns
 	if err != nil {
 		return err
 	}
+	if free, err := l.part(ctx, key, todo.copied); err != nil {
+		return err
+	} else if !free {
+		return &RefusalError{Reason: ReasonRecreated, Cluster: l.name, Message: "the copy is made anew as soon as no other names it as its owner"}
+	}
 	uid := todo.copied.GetUID()
 	err = l.live.Delete(ctx, todo.copied, client.Preconditions{UID: &uid}, client.PropagationPolicy(metav1.DeletePropagationBackground))
 	l.loop.audit(ctx, Change{
