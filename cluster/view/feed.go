@@ -3,6 +3,8 @@ package view
 import (
 	"context"
 	"errors"
+	"slices"
+	"sync"
 	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -26,7 +28,10 @@ type Snapshotter interface {
 type Feed struct {
 	view    *View
 	watcher *workspaces.Watcher
-	kinds   []schema.GroupVersionKind
+	listed  []schema.GroupVersionKind
+
+	mu    sync.RWMutex
+	kinds []schema.GroupVersionKind // that are shown now
 }
 
 var _ multicluster.Aware = (*Feed)(nil)
@@ -42,9 +47,40 @@ func NewFeed(v *View, provider multicluster.Provider, fleet Snapshotter, kinds .
 		v.fleet = fleet.Snapshot
 		v.mu.Unlock()
 	}
-	f := &Feed{view: v, kinds: kinds}
+	f := &Feed{view: v, listed: kinds, kinds: kinds}
 	f.watcher = workspaces.NewWatcher(provider, kinds, f.note)
 	return f, nil
+}
+
+// FollowKinds shows kinds of a set that changes beside those that NewFeed was given,
+// until cancel is called. Objects of a kind that leaves the set are shown no more.
+func (f *Feed) FollowKinds(more workspaces.Kinds) (cancel func()) {
+	f.changed(more)
+	cancel = more.Subscribe(func() { f.changed(more) })
+	f.changed(more) // it may have changed before anybody told
+	return cancel
+}
+
+func (f *Feed) changed(more workspaces.Kinds) {
+	now := slices.Clone(f.listed)
+	for _, kind := range more.Kinds() {
+		if !slices.ContainsFunc(now, func(k schema.GroupVersionKind) bool { return k.GroupKind() == kind.GroupKind() }) {
+			now = append(now, kind)
+		}
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	_, left := workspaces.ChangedKinds(f.kinds, now)
+	f.kinds = now
+	f.watcher.Follow(now)
+	f.view.dropKinds(left)
+}
+
+// following returns the kinds that are shown now.
+func (f *Feed) following() []schema.GroupVersionKind {
+	f.mu.RLock()
+	defer f.mu.RUnlock()
+	return f.kinds
 }
 
 // NeedLeaderElection says that each replica has a view of its own.
@@ -73,6 +109,11 @@ func (f *Feed) Engage(ctx context.Context, name multicluster.ClusterName, cl crc
 
 func (f *Feed) note(e workspaces.Event) {
 	o := ObjectOf(e.Object())
+	f.mu.RLock()
+	defer f.mu.RUnlock() // so that nothing of a kind is set that was just dropped
+	if !slices.Contains(f.kinds, o.Kind) {
+		return
+	}
 	if e.New == nil {
 		f.view.Delete(string(e.Cluster), o)
 		return
@@ -84,8 +125,8 @@ func (f *Feed) note(e workspaces.Event) {
 func (f *Feed) sweep(ctx context.Context, name multicluster.ClusterName) {
 	ticker := time.NewTicker(time.Second)
 	defer ticker.Stop()
-	for _, kind := range f.kinds {
-		for !f.watcher.Synced(name, kind) {
+	for _, kind := range f.following() {
+		for !f.watcher.Synced(name, kind) && slices.Contains(f.following(), kind) {
 			select {
 			case <-ctx.Done():
 				return

@@ -7,6 +7,8 @@ import (
 	"sync"
 	"time"
 
+	"k8s.io/apimachinery/pkg/runtime/schema"
+
 	"github.com/tmc-sdk/tmc/cluster"
 )
 
@@ -98,6 +100,22 @@ func (v *View) Delete(name string, o Object) {
 	defer v.mu.Unlock()
 	if t := v.tenants[name]; t != nil {
 		v.dropLocked(t, o.key())
+	}
+}
+
+// dropKinds drops the objects of some kinds of all tenants.
+func (v *View) dropKinds(kinds []schema.GroupVersionKind) {
+	if len(kinds) == 0 {
+		return
+	}
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	for _, t := range v.tenants {
+		for k := range t.objects {
+			if slices.Contains(kinds, k.kind) {
+				v.dropLocked(t, k)
+			}
+		}
 	}
 }
 

@@ -220,6 +220,9 @@ func (x *controller) addPlacer() error {
 	if x.notifier != nil {
 		options = append(options, placementcontroller.OnDecision(x.notifier.Decided))
 	}
+	if d := c.Placement.Decisions; d != nil {
+		options = append(options, placementcontroller.WithPlacementDecisions(placementcontroller.DecisionOptions{ProfileNamespace: d.ProfileNamespace, FollowOnly: d.FollowOnly}))
+	}
 	if x.exported != nil {
 		options = append(options, placementcontroller.ResourcesFrom(x.exported))
 	}
@@ -247,6 +250,13 @@ func (x *controller) addPlatform() error {
 			return err
 		}
 		runnables = append(runnables, registrar)
+	}
+	if x.Fleet.Removal != nil {
+		removal, err := x.newRemoval()
+		if err != nil {
+			return err
+		}
+		runnables = append(runnables, removal)
 	}
 	if *x.Export.Publish {
 		follower, err := x.newFollower()
@@ -282,6 +292,9 @@ func (x *controller) addPage() error {
 		return err
 	}
 	x.page = page.New(x.fleet, v)
+	if x.exported != nil {
+		feed.FollowKinds(x.exported) // as long as the program runs
+	}
 	return x.mgr.Add(feed)
 }
 

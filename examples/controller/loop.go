@@ -3,11 +3,14 @@ package main
 import (
 	"fmt"
 
+	"k8s.io/apimachinery/pkg/api/meta"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	tmccluster "github.com/tmc-sdk/tmc/cluster"
+	"github.com/tmc-sdk/tmc/cluster/operations"
 	"github.com/tmc-sdk/tmc/examples/controller/config"
 	syncer "github.com/tmc-sdk/tmc/sync"
+	"github.com/tmc-sdk/tmc/transform"
 )
 
 // probeOptions are those of every fleet, an agent's of one cluster included.
@@ -29,11 +32,26 @@ func (x *controller) addLoop() error {
 	if err != nil {
 		return err
 	}
-	options := append(x.loopOptions(),
+	options, err := x.loopOptions()
+	if err != nil {
+		return err
+	}
+	mentions, err := c.Sync.MentionOptions()
+	if err != nil {
+		return fmt.Errorf("sync: %w", err)
+	}
+	options = append(append(options, mentions...),
 		syncer.Resources(config.GVKs(c.Resources)...), syncer.Related(config.GVKs(c.Related)...), syncer.Upsync(config.GVKs(c.Sync.Upsync)...),
 		syncer.WithStatusRules(rules), syncer.WithDeletion(c.Sync.Deletion.Default, c.Sync.Deletion.Allowed...))
 	if x.exported != nil {
 		options = append(options, syncer.ResourcesFrom(x.exported))
+	}
+	if g := c.Sync.CollectGone; g != nil {
+		register, err := g.Register(x.flags.connect)
+		if err != nil {
+			return fmt.Errorf("sync.collectGone: %w", err)
+		}
+		options = append(options, syncer.CollectGone(register, g.After.Duration))
 	}
 	if c.Sync.ReleaseLostAfter != nil {
 		options = append(options, syncer.ReleaseLostAfter(c.Sync.ReleaseLostAfter.Duration))
@@ -53,13 +71,16 @@ func (x *controller) addLoop() error {
 }
 
 // loopOptions are those of every loop, an agent's included.
-func (x *controller) loopOptions() []syncer.Option {
+func (x *controller) loopOptions() ([]syncer.Option, error) {
 	s := x.Sync
-	options := []syncer.Option{
+	options, err := s.LoopOptions(known)
+	if err != nil {
+		return nil, fmt.Errorf("sync: %w", err)
+	}
+	options = append(options,
 		syncer.WithWorkers(s.Workers, s.PerCluster),
 		syncer.ReportEvery(s.ReportEvery.Duration), syncer.TidyAfter(s.TidyAfter.Duration), syncer.ProgressWithin(s.ProgressWithin.Duration),
-		syncer.WithMetrics(x.registry),
-	}
+		syncer.WithMetrics(x.registry))
 	if s.ObserveOnly {
 		options = append(options, syncer.ObserveOnly())
 	}
@@ -69,7 +90,18 @@ func (x *controller) loopOptions() []syncer.Option {
 	if x.spans != nil {
 		options = append(options, syncer.WithTracing(x.spans))
 	}
-	return options
+	return options, nil
+}
+
+// newRemoval keeps clusters that are deleted until work has left them.
+func (x *controller) newRemoval() (*operations.Controller, error) {
+	copies := operations.Copies{Selector: transform.SelectorFor(x.Installation), Tenant: transform.LabelLogicalCluster}
+	for _, kind := range x.KindsOn(x.pipeline) {
+		plural, _ := meta.UnsafeGuessKindToResource(kind)
+		copies.Resources = append(copies.Resources, plural)
+	}
+	r := x.Fleet.Removal
+	return operations.NewController(x.fleet, x.platform, copies, operations.LostAfter(r.LostAfter.Duration), operations.Settle(r.Settle.Duration))
 }
 
 func (x *controller) newTombstones() (*syncer.ConfigMapTombstones, error) {

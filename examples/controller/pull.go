@@ -65,10 +65,14 @@ func (x *controller) addAgent(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	options, err := x.loopOptions()
+	if err != nil {
+		return err
+	}
 	a, err := agent.New(ctx, agent.Config{
 		Home: x.platform, Mailbox: credentials, Installation: x.Installation,
 		Resources: append(config.GVKs(x.Resources), config.GVKs(x.Related)...),
-	}, agent.WithManager(manager), agent.WithPipeline(steps...), agent.WithLoop(x.loopOptions()...), agent.WithFleet(x.probeOptions()...),
+	}, agent.WithManager(manager), agent.WithPipeline(steps...), agent.WithLoop(options...), agent.WithFleet(x.probeOptions()...),
 		agent.WithReporter(pull.LeaseDuration(x.Agent.Silence.Duration)))
 	if err != nil {
 		return err

@@ -19,7 +19,7 @@ func (c *Configuration) ClusterRules() []rbacv1.PolicyRule {
 // onClusters are the resources that listed kinds are on clusters.
 func (c *Configuration) onClusters() []schema.GroupVersionResource {
 	var resources []schema.GroupVersionResource
-	for _, kind := range append(GVKs(c.Resources), GVKs(c.Related)...) {
+	for _, kind := range slices.Concat(GVKs(c.Resources), GVKs(c.Related), c.Sync.furniture()) {
 		for _, m := range c.Transform.Kinds {
 			if m.schema() == kind.GroupKind() && m.To != nil {
 				kind.Group, kind.Kind = m.To.Group, m.To.Kind
@@ -33,7 +33,11 @@ func (c *Configuration) onClusters() []schema.GroupVersionResource {
 
 // PlatformRules are what the controller needs in the platform's workspace.
 func (c *Configuration) PlatformRules() []rbacv1.PolicyRule {
-	return access.PlatformRules(c.Export.Name)
+	rules := access.PlatformRules(c.Export.Name)
+	if c.Fleet.Removal != nil {
+		rules = append(rules, access.OperationsRules()...)
+	}
+	return rules
 }
 
 // MailboxRules are what the controller needs there in mode Hub.

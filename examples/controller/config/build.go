@@ -13,6 +13,7 @@ import (
 	"k8s.io/apimachinery/pkg/util/validation/field"
 
 	"github.com/tmc-sdk/tmc/placement"
+	syncer "github.com/tmc-sdk/tmc/sync"
 	"github.com/tmc-sdk/tmc/sync/recovery"
 	"github.com/tmc-sdk/tmc/transform"
 	"github.com/tmc-sdk/tmc/transform/expression"
@@ -25,6 +26,8 @@ type Known struct {
 	Transformers map[string]Factory
 	// Scorers by name.
 	Scorers map[string]placement.Scorer
+	// Gates by name.
+	Gates map[string]syncer.Gate
 	// Filters always apply: what a platform demands is no matter of names.
 	Filters []placement.Filter
 }
@@ -117,6 +120,11 @@ func (t *Transform) Options(known Known) ([]transform.Option, error) {
 		}
 		options = append(options, transform.With(step))
 	}
+	objects, err := t.objectOptions()
+	if err != nil {
+		return nil, err
+	}
+	options = append(options, objects...)
 	for _, r := range t.Replicas {
 		options = append(options, transform.WithReplicas(schema.GroupKind{Group: r.Group, Kind: r.Kind}, r.Path...))
 	}
@@ -153,30 +161,6 @@ func (t *Transform) StatusRules() (*transform.StatusRules, error) {
 		options = append(options, more...)
 	}
 	return transform.NewStatusRules(options...), nil
-}
-
-func (r *StatusRule) options() ([]transform.StatusOption, error) {
-	kind := schema.GroupKind{Group: r.Group, Kind: r.Kind}
-	var options []transform.StatusOption
-	if r.Kind == "" || r.Aggregate == "" && len(r.Drop) == 0 {
-		return nil, errors.New("a rule needs a kind, and aggregate or drop")
-	}
-	if r.Aggregate != "" {
-		a, err := expression.Aggregate(r.Kind, r.Aggregate)
-		if err != nil {
-			return nil, err
-		}
-		options = append(options, transform.Aggregate(kind, a))
-	}
-	paths := make([]transform.Path, 0, len(r.Drop))
-	for _, text := range r.Drop {
-		path, err := transform.ParsePath(text)
-		if err != nil {
-			return nil, err
-		}
-		paths = append(paths, path)
-	}
-	return append(options, transform.DropStatus(kind, paths...)), nil
 }
 
 func (s *Step) validate(at *field.Path, known Known) field.ErrorList {

@@ -1,6 +1,7 @@
 package config_test
 
 import (
+	"context"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -12,11 +13,13 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/stretchr/testify/require"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/client-go/rest"
 
 	"github.com/tmc-sdk/tmc/cluster/access"
 	"github.com/tmc-sdk/tmc/examples/controller/config"
+	syncer "github.com/tmc-sdk/tmc/sync"
 	"github.com/tmc-sdk/tmc/transform"
 )
 
@@ -93,7 +96,7 @@ func TestMistakesNameTheFieldAndTheRemedy(t *testing.T) {
 		"expression":          {"", "transform: {steps: [{name: a, expression: {merge: \"{\"}}]}\n", "transform.steps[0].expression"},
 		"expression, unnamed": {"", "transform: {steps: [{expression: {merge: \"{}\"}}]}\n", "give the step a name"},
 		"same name twice":     {"", "transform: {steps: [{use: Claims}, {use: Claims}]}\n", "transform.steps: Invalid value"},
-		"status":              {"", "transform: {status: [{kind: Widget}]}\n", "transform.status[0]: Invalid value: \"Widget\": a rule needs a kind, and aggregate or drop"},
+		"status":              {"", "transform: {status: [{kind: Widget}]}\n", "transform.status[0]: Invalid value: \"Widget\": a rule needs a kind, and aggregate, fields, health or drop"},
 		"budget":              {"", "placement: {budget: {perMinute: -1}}\n", "placement.budget.perMinute: Invalid value: -1"},
 		"defaults":            {"", "placement: {defaults: {count: {min: 3, max: 2}}}\n", "placement.defaults"},
 		"layer":               {"", "placement: {layers: [{maxClusters: 2}]}\n", "placement.layers[0].name: Required value"},
@@ -105,7 +108,7 @@ func TestMistakesNameTheFieldAndTheRemedy(t *testing.T) {
 		"agent of a hub":      {"somebody believes that it is one", "mode: Hub\nagent: {}\n", "agent: Forbidden: it says how an agent works: set mode: Agent"},
 		"agent that places":   {"decisions are the hub's", "mode: Agent\nplacement: {workers: 3}\n", "placement: Forbidden: the hub sees to it: leave it out"},
 		"agent that renames":  {"it is in the mailbox what it is on the cluster", "mode: Agent\ntransform: {kinds: [{kind: A, to: {kind: B}}]}\n", "transform.kinds: Forbidden"},
-		"agent that releases": {"who gives a cluster up is the hub", "mode: Agent\nsync: {releaseLostAfter: 1h}\n", "sync: Forbidden: the hub sees to it: leave deletion, tombstones, releaseLostAfter and upsync out"},
+		"agent that releases": {"who gives a cluster up is the hub", "mode: Agent\nsync: {releaseLostAfter: 1h}\n", "sync: Forbidden: the hub sees to it: leave deletion, tombstones, releaseLostAfter, collectGone, mentions and upsync out"},
 		"agent that shares":   {"", "mode: Agent\nsharding: {}\n", "sharding: Forbidden"},
 		"silence":             {"the hub counts no longer time", "mode: Agent\nagent: {silence: 1h}\n", "agent.silence: Invalid value: \"1h0m0s\": must be between 1s and 5m0s"},
 		"agent's Secret":      {"", "mode: Agent\nagent: {secret: A/b}\n", "agent.secret: Invalid value: \"A/b\""},
@@ -114,6 +117,22 @@ func TestMistakesNameTheFieldAndTheRemedy(t *testing.T) {
 		"tombstones":          {"nobody dies there", "sync: {tombstones: {}}\n", "sync.releaseLostAfter: Required value"},
 		"mapping":             {"", "transform: {kinds: [{group: apps, kind: Deployment, to: {kind: Namespace}}]}\n", "can't be mapped to Namespace"},
 		"progress":            {"", "sync: {progressWithin: -1s}\n", "sync.progressWithin: Invalid value"},
+		"strategy":            {"", "sync: {strategies: [{strategy: Once, kinds: [{group: batch, kind: Job}]}]}\n", "sync.strategies[0].strategy: Unsupported value: \"Once\": supported values: \"CreateOnly\", \"ObserveOnly\", \"Recreate\""},
+		"strategy of nothing": {"", "sync: {strategies: [{strategy: Recreate, kinds: []}]}\n", "sync.strategies[0].kinds: Required value"},
+		"strategy twice":      {"which of the two?", "sync: {strategies: [{strategy: Recreate, kinds: [{kind: A}]}, {strategy: CreateOnly, kinds: [{kind: A}]}]}\n", "sync.strategies[1].kinds[0]: Duplicate value"},
+		"mention of others":   {"others follow nobody", "sync: {mentions: [{kind: Database, names: Secret, path: spec.secret}]}\n", "sync.mentions[0].names: Invalid value: \"Secret\": must be the kind of one of related"},
+		"mention, path":       {"", "related: [{version: v1, kind: Secret}]\nsync: {mentions: [{kind: Database, names: Secret, path: \"spec..x\"}]}\n", "mentions[0].path: path \"spec..x\": a field has no name"},
+		"gate":                {"", "sync: {gates: [Freeze]}\n", `there is no gate "Freeze": this controller was built with []`},
+		"namespace object":    {"", "sync: {namespaceObjects: [{apiVersion: v1, kind: ResourceQuota}]}\n", "namespaceObjects[0]: it needs apiVersion, kind and metadata.name"},
+		"in one namespace":    {"", "sync: {namespaceObjects: [{apiVersion: v1, kind: ResourceQuota, metadata: {name: a, namespace: b}}]}\n", "leave metadata.namespace out"},
+		"collect, no control": {"an empty kcp proves everything", "sync: {collectGone: {shards: [{context: a}]}}\n", "sync.collectGone.control: Required value"},
+		"collect, no shards":  {"", "sync: {collectGone: {control: abc}}\n", "sync.collectGone.shards: Required value"},
+		"pods":                {"", "transform: {pods: [{kind: Train, paths: []}]}\n", "pods[0]: it needs a kind and paths"},
+		"pods that are known": {"", "transform: {pods: [{group: apps, kind: Deployment, paths: [spec]}]}\n", "the pods of a Deployment are known"},
+		"returned":            {"", "transform: {returned: [{kind: Service, paths: [status.x]}]}\n", "status.x of Service can't come back"},
+		"namespace labels":    {"", "transform: {namespaceLabels: {tmc-sdk.dev/a: b}}\n", "it is reserved"},
+		"two aggregations":    {"", "transform: {status: [{kind: A, aggregate: \"{}\", fields: {sum: [a]}}]}\n", "set aggregate, or fields"},
+		"health":              {"", "transform: {status: [{kind: A, health: \"{\"}]}\n", "transform.status[0]"},
 		"upsync":              {"", "sync: {upsync: [{version: v1}]}\n", "sync.upsync[0].kind: Required value"},
 		"claim":               {"", "export: {claims: [{resource: services}]}\n", "export.claims[0].verbs: Required value"},
 	} {
@@ -141,6 +160,72 @@ func TestAgentsConfigurationHasNothingOfTheHubs(t *testing.T) {
 	again.Default()
 	require.Empty(t, cmp.Diff(c, again))
 	require.NoError(t, again.Validate(config.Known{}))
+}
+
+// What the loop and the pipeline can be built with beside steps and kinds, all at
+// once, and the rights that follow.
+func TestTheRareSettingsReachTheRooms(t *testing.T) {
+	more := `
+related: [{version: v1, kind: Secret}]
+transform:
+  ownerReferences: true
+  pods: [{group: ml.example, kind: Train, paths: ["spec.workers[*].template.spec"]}]
+  returned: [{kind: Service, paths: [spec.clusterIP]}]
+  namespaceLabels: {pod-security.kubernetes.io/enforce: restricted}
+  status:
+  - {group: ml.example, kind: Train, fields: {sum: [lost], worst: [{field: phase, values: [Failed, Running]}]}, health: '{"health": copy.status.phase == "Done" ? "Healthy" : "Progressing"}'}
+  - {group: db.example, kind: Database, project: '{"lag": copy.status.lag}', fields: {max: [lag]}}
+placement: {decisions: {followOnly: true}}
+fleet: {removal: {}}
+sync:
+  strategies: [{strategy: Recreate, kinds: [{group: batch, kind: Job}]}, {strategy: ObserveOnly, kinds: [{kind: Service}]}]
+  mentions: [{group: db.example, kind: Database, names: Secret, path: "spec.users[*].secret"}]
+  gates: [Freeze]
+  namespaceObjects: [{apiVersion: networking.k8s.io/v1, kind: NetworkPolicy, metadata: {name: default-deny}, spec: {podSelector: {}}}]
+  conditions: [{group: db.example, kind: Database}]
+  collectGone: {control: 2abc, shards: [{kubeconfig: shard.kubeconfig}]}
+`
+	known := config.Known{Gates: map[string]syncer.Gate{"Freeze": syncer.GateFunc("Freeze", func(context.Context, *syncer.Proposal) error { return nil })}}
+	path := filepath.Join(t.TempDir(), "controller.yaml")
+	require.NoError(t, os.WriteFile(path, []byte(least+more), 0o600))
+	c, err := config.Load(path, known, nil)
+	require.NoError(t, err)
+	printed, err := c.Encode()
+	require.NoError(t, err)
+	again, err := config.Decode(printed)
+	require.NoError(t, err)
+	require.Empty(t, cmp.Diff(c, again), "what is printed is the same configuration")
+
+	p, err := c.Transform.Pipeline("prod", known)
+	require.NoError(t, err)
+	require.True(t, p.MapsOwners())
+	require.True(t, p.DeclaresPods(schema.GroupKind{Group: "ml.example", Kind: "Train"}))
+	require.Equal(t, "restricted", p.Namespace(transform.Origin{LogicalCluster: "x", Namespace: "y"}).GetLabels()["pod-security.kubernetes.io/enforce"])
+	rules, err := c.Transform.StatusRules()
+	require.NoError(t, err)
+	health, _ := rules.Health(&unstructured.Unstructured{Object: map[string]any{"apiVersion": "ml.example/v1", "kind": "Train", "status": map[string]any{"phase": "Done"}}})
+	require.Equal(t, transform.Healthy, health)
+	require.Equal(t, 30*time.Minute, c.Sync.CollectGone.After.Duration)
+	require.Equal(t, time.Hour, c.Fleet.Removal.LostAfter.Duration)
+	_, err = c.Sync.CollectGone.Register(func(config.Connection) (*rest.Config, error) { return &rest.Config{Host: "https://shard"}, nil })
+	require.NoError(t, err)
+	require.Contains(t, fmt.Sprint(c.ClusterRules()), "[networking.k8s.io] [networkpolicies]", "what goes into namespaces has to be written")
+	require.Contains(t, fmt.Sprint(c.PlatformRules()), "[patch] [cluster.tmc-sdk.dev] [physicalclusters]")
+	_, err = c.Sync.LoopOptions(config.Known{})
+	require.ErrorContains(t, err, `there is no gate "Freeze"`)
+}
+
+// What docs/deploy.md shows of the configuration is one, block by block.
+func TestTheGuideShowsSettingsThatThereAre(t *testing.T) {
+	page, err := os.ReadFile("../../../docs/deploy.md")
+	require.NoError(t, err)
+	blocks := strings.Split(string(page), "```yaml\n")[1:]
+	require.GreaterOrEqual(t, len(blocks), 6)
+	for _, block := range blocks {
+		block, _, _ := strings.Cut(block, "```")
+		_, err := load(t, block)
+		require.NoError(t, err, "in:\n%s", block)
+	}
 }
 
 func TestKindsMayBeTheExportsAndOthersOnClusters(t *testing.T) {

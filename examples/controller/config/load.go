@@ -112,6 +112,8 @@ func (c *Configuration) defaultController() {
 	c.Sync.Deletion = or(c.Sync.Deletion, &Deletion{})
 	c.Sync.Deletion.defaults()
 	c.LeaderElection.defaults(c.Installation) // where tombstones go
+	c.Sync.CollectGone.defaults()
+	c.Fleet.Removal.defaults()
 	if c.Sync.Tombstones != nil {
 		c.Sync.Tombstones.defaults(&c.LeaderElection)
 	}

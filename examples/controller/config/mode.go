@@ -66,9 +66,10 @@ func (c *Configuration) validateMode() field.ErrorList {
 		return all
 	}
 	t := c.Transform
-	t.Steps, t.Replicas, t.Kinds = nil, nil, nil
+	t.Steps, t.Replicas, t.Kinds, t.OwnerReferences, t.Pods, t.NamespaceLabels = nil, nil, nil, false, nil, nil
 	s := c.Sync
 	s.Workers, s.PerCluster, s.ReportEvery, s.TidyAfter, s.ProgressWithin, s.ObserveOnly = 0, 0, metav1.Duration{}, metav1.Duration{}, nil, false
+	s.Strategies, s.Gates, s.NamespaceObjects, s.Conditions = nil, nil, nil, nil
 	f := c.Fleet
 	f.Probe, f.Grace = Probe{}, metav1.Duration{}
 	for name, section := range map[string]any{
@@ -93,7 +94,8 @@ func (c *Configuration) validateMode() field.ErrorList {
 // hubsOwn are the fields of a section that mean nothing to an agent.
 var hubsOwn = map[string]string{
 	"platform": "it", "export": "it", "placement": "it", "fleet": "all but probe",
-	"transform": "all but steps and replicas", "sync": "deletion, tombstones, releaseLostAfter and upsync",
+	"transform": "all but steps, replicas, pods, ownerReferences and namespaceLabels",
+	"sync":      "deletion, tombstones, releaseLostAfter, collectGone, mentions and upsync",
 }
 
 func (a *Agent) validate(at *field.Path) field.ErrorList {

@@ -1,6 +1,8 @@
 package config
 
 import (
+	"encoding/json"
+
 	rbacv1 "k8s.io/api/rbac/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
@@ -173,6 +175,9 @@ type Fleet struct {
 	Folder string `json:"folder,omitempty"`
 	// Profiles exchange the inventory with other tools. Left out: no exchange.
 	Profiles *Profiles `json:"profiles,omitempty"`
+	// Removal keeps PhysicalClusters that are deleted until work has left them. Left
+	// out: they go at once.
+	Removal *Removal `json:"removal,omitempty"`
 	// Trust is what kubeconfigs may have the controller do.
 	Trust Trust `json:"trust,omitzero"`
 	// Probe policy.
@@ -216,6 +221,8 @@ type Placement struct {
 	Defaults *placementv1alpha1.PlacementSpec `json:"defaults,omitempty"`
 	// Layers of policy above the tenants', the outermost first.
 	Layers []Layer `json:"layers,omitempty"`
+	// Decisions are exchanged with other tools. Left out: they are not.
+	Decisions *Decisions `json:"decisions,omitempty"`
 	// Budget of moves.
 	Budget Budget `json:"budget,omitzero"`
 	// Workers is how many Placements are decided at once.
@@ -294,6 +301,17 @@ type Transform struct {
 	Kinds []KindMapping `json:"kinds,omitempty"`
 	// Replicas says where more kinds keep the number that is divided.
 	Replicas []Replicas `json:"replicas,omitempty"`
+	// OwnerReferences has copies name the copies of their owners. Left out: they name
+	// none. See "Owner references" in docs/concepts.md for what that costs.
+	OwnerReferences bool `json:"ownerReferences,omitempty"`
+	// Pods says where more kinds have pod specs, which the transformers of pods are to
+	// see.
+	Pods []Paths `json:"pods,omitempty"`
+	// Returned are fields of spec that clusters decide where tenants do not, and that
+	// come back.
+	Returned []Paths `json:"returned,omitempty"`
+	// NamespaceLabels stand on every namespace that holds copies.
+	NamespaceLabels map[string]string `json:"namespaceLabels,omitempty"`
 	// Status rules beside the built-in ones.
 	Status []StatusRule `json:"status,omitempty"`
 }
@@ -305,17 +323,6 @@ type Replicas struct {
 	Kind  string `json:"kind"`
 	// Path of the field, as [spec, replicas]. Empty: the kind is not divided.
 	Path []string `json:"path,omitempty"`
-}
-
-// StatusRule is about the status of one kind.
-type StatusRule struct {
-	// Group and Kind of the objects.
-	Group string `json:"group,omitempty"`
-	Kind  string `json:"kind"`
-	// Aggregate is an expression in CEL that makes one status of many.
-	Aggregate string `json:"aggregate,omitempty"`
-	// Drop are paths within status that tenants don't see.
-	Drop []string `json:"drop,omitempty"`
 }
 
 // Sync is the loop.
@@ -340,6 +347,22 @@ type Sync struct {
 	// ObserveOnly writes nothing anywhere; what would be written is in metrics and
 	// in the log at level debug: for a first start beside what is there.
 	ObserveOnly bool `json:"observeOnly,omitempty"`
+	// Strategies of kinds whose copies are not simply kept as they are rendered.
+	Strategies []Strategy `json:"strategies,omitempty"`
+	// Mentions say where more kinds name related objects that they need.
+	Mentions []Mention `json:"mentions,omitempty"`
+	// Gates are asked before every write to a cluster: by name, of those that the
+	// controller was built with.
+	Gates []string `json:"gates,omitempty"`
+	// NamespaceObjects go into every namespace that is made on a cluster, before the
+	// first copy, as a NetworkPolicy or a ResourceQuota.
+	NamespaceObjects []json.RawMessage `json:"namespaceObjects,omitempty"`
+	// Conditions are more kinds whose schema has status.conditions, for Synced and
+	// Healthy.
+	Conditions []GroupKind `json:"conditions,omitempty"`
+	// CollectGone retires copies of workspaces that were deleted unseen. Left out:
+	// they stay.
+	CollectGone *CollectGone `json:"collectGone,omitempty"`
 	// Upsync are kinds of which labelled objects that were born on clusters are
 	// shown in workspaces.
 	Upsync []Resource `json:"upsync,omitempty"`

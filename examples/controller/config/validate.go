@@ -39,6 +39,7 @@ func (c *Configuration) Validate(known Known) error {
 	}
 	all = append(all, c.Transform.validate(field.NewPath("transform"), c.Installation, known)...)
 	all = append(all, c.Sync.validate(field.NewPath("sync"))...)
+	all = append(all, c.Sync.validateMore(field.NewPath("sync"), known, c.Related)...)
 	if c.Audit != nil {
 		all = append(all, c.Audit.validate(field.NewPath("audit"))...)
 	}
@@ -192,6 +193,9 @@ func (t *Transform) validate(at *field.Path, installation string, known Known) f
 	}
 	if _, err := t.naming(); err != nil {
 		all = append(all, field.Invalid(at.Child("keepNames"), t.KeepNames, err.Error()))
+	}
+	if _, err := t.objectOptions(); err != nil {
+		all = append(all, field.Invalid(at, "", err.Error()))
 	}
 	if len(all) == 0 && installation != "" {
 		if _, err := t.Pipeline(installation, known); err != nil {
