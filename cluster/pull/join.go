@@ -20,7 +20,9 @@ const DefaultLifetime = 72 * time.Hour
 
 // Join exchanges a bootstrap token for the agent's own credentials, stores these,
 // and ends the bootstrap token: a second use is refused. The error is ErrRefused
-// if the token was used, withdrawn, has expired or is no token of this mailbox.
+// if the token was used, withdrawn, has expired or is no token of this mailbox, and
+// ErrTaken if another agent joined by way of the same store at the same time; in
+// neither case anything of its own is left in the store.
 func Join(ctx context.Context, bootstrap *Way, store Store) (*Credentials, error) {
 	if bootstrap == nil || store == nil {
 		return nil, errors.New("join: a bootstrap token and a store are needed")
@@ -45,14 +47,22 @@ func Join(ctx context.Context, bootstrap *Way, store Store) (*Credentials, error
 		return nil, refusedJoin(bootstrap, err)
 	}
 	credentials := newCredentials(&own, store)
-	// Stored before the bootstrap token ends: a crash in between must not leave
-	// the cluster with neither.
-	if err := credentials.save(ctx); err != nil {
+	data, err := own.Kubeconfig()
+	if err != nil {
 		return nil, err
+	}
+	// Stored before the bootstrap token ends: a crash in between must not leave
+	// the cluster with neither. Another that joins by the same store is not
+	// written over.
+	if err := swap(ctx, store, before, data); err != nil {
+		return nil, fmt.Errorf("join %s: store credentials: %w", bootstrap, err)
 	}
 	err = credentials.settle(ctx, secret.UID)
 	if errors.Is(err, ErrRefused) {
-		err = errors.Join(fmt.Errorf("join %s: %w", bootstrap, err), store.Save(ctx, before))
+		err = fmt.Errorf("join %s: %w", bootstrap, err)
+		if undone := swap(ctx, store, data, before); undone != nil && !errors.Is(undone, ErrTaken) {
+			err = errors.Join(err, undone)
+		}
 	}
 	if err != nil {
 		return nil, err

@@ -1,6 +1,7 @@
 package pull
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -18,6 +19,26 @@ type Store interface {
 	Load(ctx context.Context) ([]byte, error)
 	// Save keeps the data in the place of what was there.
 	Save(ctx context.Context, data []byte) error
+}
+
+// Swapper is an optional interface of Stores that several agents share, as replicas
+// of one do.
+type Swapper interface {
+	// Swap is Save, unless what is kept is no longer what was: then the error is
+	// ErrTaken, and nothing is written.
+	Swap(ctx context.Context, was, data []byte) error
+}
+
+// ErrTaken says that another agent wrote its credentials into the same store
+// meanwhile.
+var ErrTaken = errors.New("another agent stored its credentials meanwhile")
+
+// swap saves over what was; a Store that is no Swapper is nobody else's.
+func swap(ctx context.Context, store Store, was, data []byte) error {
+	if s, ok := store.(Swapper); ok {
+		return s.Swap(ctx, was, data)
+	}
+	return store.Save(ctx, data)
 }
 
 // InSecret returns a store in a Secret, under the key "kubeconfig", of the
@@ -39,7 +60,10 @@ type secretStore struct {
 	key    client.ObjectKey
 }
 
-var _ Store = (*secretStore)(nil)
+var (
+	_ Store   = (*secretStore)(nil)
+	_ Swapper = (*secretStore)(nil)
+)
 
 const secretKey = "kubeconfig"
 
@@ -58,18 +82,42 @@ func (s *secretStore) Load(ctx context.Context) ([]byte, error) {
 
 // Save implements Store.
 func (s *secretStore) Save(ctx context.Context, data []byte) error {
+	return s.write(ctx, data, func([]byte) error { return nil })
+}
+
+// Swap implements Swapper: the version of the Secret that was read is the one that is
+// written over.
+func (s *secretStore) Swap(ctx context.Context, was, data []byte) error {
+	err := s.write(ctx, data, func(is []byte) error {
+		if !bytes.Equal(is, was) {
+			return ErrTaken
+		}
+		return nil
+	})
+	if apierrors.IsConflict(err) || apierrors.IsAlreadyExists(err) {
+		return fmt.Errorf("%w: %w", ErrTaken, err)
+	}
+	return err
+}
+
+// write writes unless check has something against what is there.
+func (s *secretStore) write(ctx context.Context, data []byte, check func(is []byte) error) error {
 	secret := &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: s.key.Namespace, Name: s.key.Name}}
 	err := s.client.Get(ctx, s.key, secret)
-	switch {
-	case apierrors.IsNotFound(err):
-		secret.Data = map[string][]byte{secretKey: data}
-		err = s.client.Create(ctx, secret)
-	case err == nil:
+	missing := apierrors.IsNotFound(err)
+	if err == nil || missing {
+		err = check(secret.Data[secretKey])
+	}
+	if err == nil {
 		if secret.Data == nil {
 			secret.Data = map[string][]byte{}
 		}
 		secret.Data[secretKey] = data
-		err = s.client.Update(ctx, secret)
+		if missing {
+			err = s.client.Create(ctx, secret)
+		} else {
+			err = s.client.Update(ctx, secret)
+		}
 	}
 	if err != nil {
 		return fmt.Errorf("write Secret %s: %w", s.key, err)

@@ -53,7 +53,7 @@ func composeAgent(ctx context.Context, c *config.Configuration, f *flags, level 
 }
 
 func (x *controller) addAgent(ctx context.Context) error {
-	credentials, err := x.enter(ctx)
+	credentials, err := patience{x.Serving.Health, waitFor}.enter(ctx, x.enter)
 	if err != nil {
 		return err
 	}
@@ -82,7 +82,8 @@ func (x *controller) addAgent(ctx context.Context) error {
 }
 
 // enter returns the agent's credentials: those that it has, unless the mailbox
-// refuses them, or else those that the bootstrap token brings.
+// refuses them, or else those that the bootstrap token brings. The error is an
+// awayError if a server can't be reached.
 func (x *controller) enter(ctx context.Context) (*pull.Credentials, error) {
 	store, err := pull.InSecret(x.platform, x.Agent.Namespace, x.Agent.Secret)
 	if err != nil {
@@ -95,7 +96,7 @@ func (x *controller) enter(ctx context.Context) (*pull.Credentials, error) {
 		}
 	}
 	if !errors.Is(err, pull.ErrNotJoined) && !errors.Is(err, pull.ErrRefused) {
-		return nil, err
+		return nil, awayError{err}
 	}
 	data, readErr := os.ReadFile(x.Agent.Bootstrap)
 	if readErr != nil {
@@ -106,7 +107,7 @@ func (x *controller) enter(ctx context.Context) (*pull.Credentials, error) {
 		return nil, fmt.Errorf("agent.bootstrap: %w", err)
 	}
 	credentials, err = pull.Join(ctx, token, store)
-	if errors.Is(err, pull.ErrRefused) {
+	if errors.Is(err, pull.ErrRefused) || errors.Is(err, pull.ErrTaken) {
 		// Another replica may have used it a moment ago.
 		if theirs, again := pull.Resume(ctx, store); again == nil {
 			if _, again = theirs.Identity(ctx); again == nil {
@@ -114,8 +115,11 @@ func (x *controller) enter(ctx context.Context) (*pull.Credentials, error) {
 			}
 		}
 	}
-	if err != nil {
+	switch {
+	case errors.Is(err, pull.ErrRefused):
 		return nil, err
+	case err != nil:
+		return nil, awayError{err}
 	}
 	log.Log.Info("Joined", "physicalCluster", credentials.Cluster(), "server", token.Server)
 	return credentials, nil

@@ -1,6 +1,7 @@
 package agent_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"strings"
@@ -164,6 +165,7 @@ func (p *post) joins(t *testing.T) {
 	_, err = pull.Resume(t.Context(), other)
 	require.ErrorIs(t, err, pull.ErrNotJoined)
 
+	p.shareStore(t, token, credentials)
 	before := string(store.data)
 	require.NoError(t, credentials.Renew(t.Context()))
 	require.NotEqual(t, before, string(store.data))
@@ -172,6 +174,37 @@ func (p *post) joins(t *testing.T) {
 	again, err := resumed.Identity(t.Context())
 	require.NoError(t, err)
 	require.Equal(t, identity, again)
+}
+
+// late is a store as it is seen by an agent that looked before another wrote.
+type late struct {
+	pull.Store
+	pull.Swapper
+}
+
+func (late) Load(context.Context) ([]byte, error) { return nil, nil }
+
+// Replicas that share a Secret do not write over what one of them joined with,
+// whether they looked into it before or after.
+func (p *post) shareStore(t *testing.T, token *pull.Way, winner *pull.Credentials) {
+	t.Helper()
+	store, err := pull.InSecret(p.kcp.Config(p.platform.Path), "default", "shared")
+	require.NoError(t, err)
+	kept, err := token.Kubeconfig()
+	require.NoError(t, err)
+	kept = append(kept, "# the winner's\n"...)
+	require.NoError(t, store.Save(t.Context(), kept))
+	shared := store.(pull.Swapper) //nolint:errcheck // it would panic
+	_, err = pull.Join(t.Context(), token, late{store, shared})
+	require.ErrorIs(t, err, pull.ErrTaken)
+	_, err = pull.Join(t.Context(), token, store)
+	require.ErrorIs(t, err, pull.ErrRefused)
+	is, err := store.Load(t.Context())
+	require.NoError(t, err)
+	require.Equal(t, string(kept), string(is))
+	require.ErrorIs(t, shared.Swap(t.Context(), []byte("what was"), nil), pull.ErrTaken)
+	_, err = winner.Identity(t.Context())
+	require.NoError(t, err)
 }
 
 func (p *post) refusesTokens(t *testing.T) {
