@@ -188,7 +188,7 @@ func TestCraftedObjectsReachNothingThatIsNotTheirs(t *testing.T) {
 
 	deep := deployment("deep", 1)
 	require.NoError(t, w.tenant(0).Create(t.Context(), deep.DeepCopy()))
-	w.waitOriginal(0, deep, condition("Synced", "False", "ApplyFailed"), conditionSays("Synced", "field not declared in schema"))
+	w.waitOriginal(0, deep, condition("Synced", "False", "SchemaMismatch"), conditionSays("Synced", "field not declared in schema"))
 	_, err := w.copyOf("east", 0, deep)
 	require.True(t, apierrors.IsNotFound(err))
 

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -56,6 +57,7 @@ func (l *lane) carryOut(ctx context.Context, key Key) (again bool) {
 		return l.retire(ctx, key, original)
 	case nothing:
 		l.stays(ctx, key)
+		l.fits(key)
 		l.settle(key, todo)
 	}
 	return false
@@ -107,7 +109,11 @@ func (l *lane) apply(ctx context.Context, key Key, original *unstructured.Unstru
 	l.loop.metrics.applied(l.name, o.refusal)
 	l.record(key, o)
 	l.loop.enqueue(key, false)
-	if err == nil {
+	switch {
+	case o.unfit():
+		l.queue.AddAfter(errand{key: key}, schemaRetry)
+		return false
+	case err == nil:
 		l.queue.AddAfter(errand{key: key}, requestTimeout) // should the watch miss it
 	}
 	return err != nil
@@ -273,7 +279,10 @@ func (l *lane) classify(err error) *RefusalError {
 		return refusal
 	}
 	r := &RefusalError{Reason: ReasonApplyFailed, Cluster: l.name, Message: err.Error(), Err: err}
+	mismatch := mismatchOf(err)
 	switch {
+	case mismatch != "":
+		r.Reason, r.Message = ReasonSchemaMismatch, mismatch+": the kind on the cluster is not like that; take it out of the object, or of the override that its Placement has"
 	case apierrors.IsInvalid(err), apierrors.IsBadRequest(err), apierrors.IsRequestEntityTooLargeError(err),
 		apierrors.IsForbidden(err) && !apierrors.HasStatusCause(err, corev1.NamespaceTerminatingCause):
 		r.Reason = ReasonRefused
@@ -284,4 +293,39 @@ func (l *lane) classify(err error) *RefusalError {
 		r.Reason, r.Message = ReasonClusterUnavailable, "the cluster does not answer; it is tried again"
 	}
 	return r
+}
+
+// noTypedPatch is what API servers answer where what is applied does not fit the
+// schema of its kind, with a status of 500.
+const noTypedPatch = "failed to create typed patch object"
+
+// mismatchOf returns what of an object does not fit the schema of its kind; empty
+// if that is not why a server refused it.
+func mismatchOf(err error) string {
+	_, after, ok := strings.Cut(err.Error(), noTypedPatch)
+	if !ok {
+		return ""
+	}
+	if _, fields, named := strings.Cut(after, "): "); named {
+		return strings.TrimPrefix(fields, ".")
+	}
+	return "a field"
+}
+
+// schemaRetry is the pause before what does not fit a kind is tried again: only who
+// wrote it can mend that, and a change is tried at once; or the schema changes.
+const schemaRetry = 10 * time.Minute
+
+// fits forgets that something did not fit its kind: nothing is to be written now.
+func (l *lane) fits(key Key) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if o, ok := l.outcomes[key]; ok && o.unfit() {
+		l.outcomes[key] = outcome{begun: o.begun}
+	}
+}
+
+// unfit says whether what was written last does not fit its kind.
+func (o outcome) unfit() bool {
+	return o.refusal != nil && !o.retiring && o.refusal.Reason == ReasonSchemaMismatch
 }

@@ -212,7 +212,7 @@ func (l *lane) begin(key Key) {
 func (l *lane) lapse(key Key) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if o, ok := l.outcomes[key]; ok && o.refusal != nil && !o.contested {
+	if o, ok := l.outcomes[key]; ok && o.refusal != nil && !o.contested && !o.unfit() {
 		l.outcomes[key] = outcome{begun: o.begun}
 		l.queueTidy(key) // a namespace may have waited for the copy
 	}

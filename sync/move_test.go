@@ -134,23 +134,39 @@ func TestOverridesApplyPerTargetAndAnInvalidOneChangesNothing(t *testing.T) {
 	require.Equal(t, "mirror.example/app:1", image(west))
 
 	c := w.tenant(0)
-	eventually(t, "break the override", func() error {
-		obj := object(placementKind, "default", "patched")
-		if err := c.Get(t.Context(), types.NamespacedName{Namespace: "default", Name: "patched"}, obj); err != nil {
-			return err
-		}
-		overrides, _, _ := unstructured.NestedSlice(obj.Object, "spec", "overrides")
-		overrides[0].(map[string]any)["jsonPatch"] = []any{map[string]any{"op": "remove", "path": "/spec/nonsense/0"}}
-		if err := unstructured.SetNestedSlice(obj.Object, overrides, "spec", "overrides"); err != nil {
-			return err
-		}
-		return c.Update(t.Context(), obj)
-	})
+	overrideBy := func(operation map[string]any) {
+		eventually(t, "change the override", func() error {
+			obj := object(placementKind, "default", "patched")
+			if err := c.Get(t.Context(), types.NamespacedName{Namespace: "default", Name: "patched"}, obj); err != nil {
+				return err
+			}
+			overrides, _, _ := unstructured.NestedSlice(obj.Object, "spec", "overrides")
+			overrides[0].(map[string]any)["jsonPatch"] = []any{operation}
+			if err := unstructured.SetNestedSlice(obj.Object, overrides, "spec", "overrides"); err != nil {
+				return err
+			}
+			return c.Update(t.Context(), obj)
+		})
+	}
+	overrideBy(map[string]any{"op": "remove", "path": "/spec/nonsense/0"})
 	w.waitOriginal(0, d, condition("Synced", "False", "TransformFailed"))
 	w.mustStay(time.Second, "west", west)
 	now, err := w.copyOf("west", 0, d)
 	require.NoError(t, err)
 	require.Equal(t, "mirror.example/app:1", image(now), "what was there stays")
+
+	// One that names a field which the kind does not have is told as such, and only
+	// a change of it is tried again.
+	overrideBy(map[string]any{"op": "add", "path": "/spec/nonsense", "value": "x"})
+	w.waitOriginal(0, d, condition("Synced", "False", "SchemaMismatch"), conditionSays("Synced", "west: spec.nonsense: field not declared in schema", "override that its Placement has"))
+	w.physical.reset()
+	w.mustStay(2*time.Second, "west", west)
+	require.Zero(t, w.physical.n.Load(), "it is not tried again and again:\n%s", &w.physical)
+	overrideBy(map[string]any{"op": "replace", "path": "/spec/template/spec/containers/0/image", "value": "mirror.example/app:2"})
+	w.waitOriginal(0, d, condition("Synced", "True", "Synced"))
+	now, err = w.copyOf("west", 0, d)
+	require.NoError(t, err)
+	require.Equal(t, "mirror.example/app:2", image(now))
 }
 
 // Scenario 12.

@@ -42,7 +42,7 @@ func (l *lane) complete(rendered *unstructured.Unstructured) *unstructured.Unstr
 
 // refusedBelow are the reasons that an agent may give.
 var refusedBelow = []string{
-	ReasonConflict, ReasonTransformFailed, ReasonRefused, ReasonVetoed, ReasonSuspended, ReasonContested,
+	ReasonConflict, ReasonTransformFailed, ReasonRefused, ReasonSchemaMismatch, ReasonVetoed, ReasonSuspended, ReasonContested,
 	ReasonRecreated, ReasonClusterUnavailable, ReasonApplyFailed, ReasonDeleting,
 }
 

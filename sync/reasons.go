@@ -26,6 +26,10 @@ const (
 	// ReasonRefused: the cluster's API server refused the copy as invalid or
 	// forbidden.
 	ReasonRefused = "Refused"
+	// ReasonSchemaMismatch: the copy has a field that its kind does not have on the
+	// cluster, or another sort of value there, as an override may put it: who wrote
+	// it takes it out. It is tried again every ten minutes.
+	ReasonSchemaMismatch = "SchemaMismatch"
 	// ReasonVetoed: a gate of the platform does not let the change pass.
 	ReasonVetoed = "Vetoed"
 	// ReasonSuspended: the installation, the cluster or the Placement is

@@ -88,3 +88,21 @@ func TestTrucesGrowAndEnd(t *testing.T) {
 	require.Equal(t, firstTruce-time.Second, o.truceLeft(intent{digest: "d"}, at.Add(time.Second)))
 	require.Zero(t, o.truceLeft(intent{digest: "new"}, at), "what the owner changes does not wait")
 }
+
+// Who wrote what a kind does not have has to be told which field it is.
+func TestWhatDoesNotFitItsKindIsNamed(t *testing.T) {
+	for name, tt := range map[string]struct{ reason, answer, want string }{
+		"no such field": {"", `failed to create typed patch object (ns/web; apps/v1, Kind=Deployment): .spec.nonsense: field not declared in schema`, "spec.nonsense: field not declared in schema"},
+		"another sort":  {"", `failed to create typed patch object (ns/web; apps/v1, Kind=Deployment): .spec.replicas: expected numeric (int or float), got string`, "spec.replicas: expected numeric (int or float), got string"},
+		"without names": {"a server may say less", "failed to create typed patch object: x", "a field"},
+		"unwell":        {"what time mends is tried again", "etcdserver: request timed out", ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			err := apierrors.NewInternalError(errors.New(tt.answer))
+			require.Equal(t, tt.want, mismatchOf(err), tt.reason)
+			refusal := (&lane{name: "eu"}).classify(err)
+			require.Equal(t, tt.want != "", refusal.Reason == ReasonSchemaMismatch)
+			require.Equal(t, tt.want != "", outcome{refusal: refusal}.unfit())
+		})
+	}
+}

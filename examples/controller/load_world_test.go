@@ -30,6 +30,7 @@ import (
 	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
 	"k8s.io/client-go/rest"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/log"
 
 	clusterv1alpha1 "github.com/tmc-sdk/tmc/cluster/v1alpha1"
 	tmcenvtest "github.com/tmc-sdk/tmc/envtest"
@@ -121,8 +122,9 @@ func (l *load) start() {
 	c.Audit = &config.Audit{Directory: t.TempDir()}
 	c.Default()
 	require.NoError(t, c.Validate(known))
-	_, level, err := newLogger(c.Logging, io.Discard)
+	logger, level, err := newLogger(c.Logging, io.Discard)
 	require.NoError(t, err)
+	log.SetLogger(logger)
 	x, err := compose(c, &flags{}, level, l.registry)
 	require.NoError(t, err)
 	ctx, cancel := context.WithCancel(context.Background())
