@@ -59,7 +59,7 @@ func (t *tally) merged(problem *error) []any {
 	out := make([]any, 0, len(t.conditions))
 	for _, name := range slices.Sorted(maps.Keys(t.conditions)) {
 		list := t.conditions[name].items
-		silent := len(t.members) - len(list)
+		silent := t.size() - len(list)
 		if silent > 0 && t.together[name] {
 			continue
 		}
@@ -75,7 +75,7 @@ func (t *tally) merged(problem *error) []any {
 			}
 		case silent > 0 && !t.adverse[name]:
 			fields["status"], fields["reason"] = "Unknown", ReasonNotReportedByAll
-			fields["message"] = fmt.Sprintf("%d of %d clusters have not reported it yet", silent, len(t.members))
+			fields["message"] = fmt.Sprintf("%d of %d clusters have not reported it yet", silent, t.size())
 		default:
 			if message, _ := fields["message"].(string); message != "" {
 				fields["message"] = clip(list[0].cluster+": "+message, mostMessage)

@@ -38,6 +38,8 @@ type Fields struct {
 	Worst []Ranking
 	// Merge joins lists of maps by a key.
 	Merge []Keyed
+	// Each puts lists of maps together item by item.
+	Each []Each
 	// Together are condition types, and fields of the above, that are told only
 	// when every copy has them: one Job that is complete does not complete all.
 	Together []string
@@ -78,7 +80,9 @@ func (f Fields) Aggregate(original *unstructured.Unstructured, copies []Observed
 }
 
 // Tally implements Incremental.
-func (f Fields) Tally() Tally {
+func (f Fields) Tally() Tally { return f.tally() }
+
+func (f Fields) tally() *tally {
 	t := newTally(f.Together, f.BadWhenTrue)
 	add := func(paths []string, make func() slot) {
 		for _, path := range paths {
@@ -98,6 +102,9 @@ func (f Fields) Tally() Tally {
 	}
 	for _, m := range f.Merge {
 		add([]string{m.Field}, func() slot { return newUnion(m.Keys) })
+	}
+	for _, e := range f.Each {
+		add([]string{e.Field}, func() slot { return newParts(e) })
 	}
 	return t
 }

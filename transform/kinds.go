@@ -53,6 +53,10 @@ var kinds = map[schema.GroupKind]Fields{
 	{Group: "gateway.networking.k8s.io", Kind: "Gateway"}: {
 		Kind:  "Gateway",
 		Merge: []Keyed{{Field: "addresses", Keys: []string{"type", "value"}}},
+		Each: []Each{{
+			Field: "listeners", Key: "name", Sum: []string{"attachedRoutes"}, Agree: []string{"supportedKinds"},
+			BadWhenTrue: []string{"Conflicted", "OverlappingTLSConfig"},
+		}},
 	},
 	{Kind: "PersistentVolumeClaim"}: {
 		Kind:  "PersistentVolumeClaim",

@@ -18,9 +18,17 @@ func TestKnownKinds(t *testing.T) {
 			"counts": {"summed, as its replicas are divided", []string{"{replicas: 2, readyReplicas: 2}", "{replicas: 2, readyReplicas: 1}"}, "{observedGeneration: 6, replicas: 4, readyReplicas: 3}"},
 		},
 		{"gateway.networking.k8s.io", "Gateway"}: {
-			"addresses": {"all of them, each once; what a listener says is one cluster's", []string{
-				"{addresses: [{type: IPAddress, value: 192.0.2.1}], listeners: [{name: web, attachedRoutes: 1}], conditions: [{type: Programmed, status: 'True'}]}",
-				"{addresses: [{type: IPAddress, value: 192.0.2.2}, {type: IPAddress, value: 192.0.2.1}], listeners: [{name: web, attachedRoutes: 1}], conditions: [{type: Programmed, status: 'False', message: m}]}",
+			"listeners": {"each by its name, its conditions as those of a status", []string{
+				"{listeners: [{name: web, attachedRoutes: 1, supportedKinds: [{kind: HTTPRoute}], conditions: [{type: Programmed, status: 'True', message: ok}, {type: Conflicted, status: 'False'}]}, {name: tls, attachedRoutes: 0}]}",
+				"{listeners: [{name: web, attachedRoutes: 2, supportedKinds: [{kind: HTTPRoute}], conditions: [{type: Programmed, status: 'False', message: no port}, {type: Conflicted, status: 'True', message: host}]}]}",
+			}, "{observedGeneration: 6, listeners: [{name: tls, attachedRoutes: 0}, {name: web, attachedRoutes: 3, supportedKinds: [{kind: HTTPRoute}], conditions: [{type: Conflicted, status: 'True', message: 'b: host'}, {type: Programmed, status: 'False', message: 'b: no port'}]}]}"},
+			"a listener that one cluster has not reported": {"is good on no account", []string{
+				"{listeners: [{name: web, attachedRoutes: 1, supportedKinds: [{kind: HTTPRoute}], conditions: [{type: Programmed, status: 'True'}]}]}", "{addresses: []}",
+			}, "{observedGeneration: 6, listeners: [{name: web, attachedRoutes: 1, conditions: [{type: Programmed, status: Unknown, reason: NotReportedByAll, message: 1 of 2 clusters have not reported it yet}]}]}"},
+			"nonsense": {"nothing panics", []string{"{listeners: [x, {name: 3}, {name: web, conditions: x}]}", "{listeners: {}}"}, "{observedGeneration: 6, listeners: [{name: web}]}"},
+			"addresses": {"all of them, each once", []string{
+				"{addresses: [{type: IPAddress, value: 192.0.2.1}], conditions: [{type: Programmed, status: 'True'}]}",
+				"{addresses: [{type: IPAddress, value: 192.0.2.2}, {type: IPAddress, value: 192.0.2.1}], conditions: [{type: Programmed, status: 'False', message: m}]}",
 			}, "{observedGeneration: 6, addresses: [{type: IPAddress, value: 192.0.2.1}, {type: IPAddress, value: 192.0.2.2}], conditions: [{type: Programmed, status: 'False', message: 'b: m'}]}"},
 		},
 		{"batch", "Job"}: {

@@ -10,6 +10,7 @@ import (
 // does not depend on how many clusters there are.
 type tally struct {
 	members    map[string]Observed
+	of         int // members that there are, should more be silent than are known here
 	current    int // members whose controllers have seen their newest generation
 	generation int // members with an observedGeneration
 	together   map[string]bool
@@ -150,19 +151,22 @@ func (t *tally) Status(original *unstructured.Unstructured) (map[string]any, err
 	return out, nil
 }
 
+// size is the number of members, silent ones included.
+func (t *tally) size() int { return max(len(t.members), t.of) }
+
 // aggregate writes what several members make together.
 func (t *tally) aggregate(out map[string]any) error {
 	var problem error
 	for _, f := range t.slots {
-		if f.together && f.slot.count() < len(t.members) {
+		if f.together && f.slot.count() < t.size() {
 			continue
 		}
-		if value, ok := f.slot.value(len(t.members)); ok {
+		if value, ok := f.slot.value(t.size()); ok {
 			put(out, f.path, copyValue(value, &problem))
 		}
 	}
 	for name, agreed := range t.rest {
-		if value, ok := agreed.value(len(t.members)); ok {
+		if value, ok := agreed.value(t.size()); ok {
 			out[name] = copyValue(value, &problem)
 		}
 	}

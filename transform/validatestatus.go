@@ -66,6 +66,14 @@ func (f Fields) Validate() error {
 			return fmt.Errorf("the keys of Merge[%d], %q, are missing: without one all items are the same", i, m.Field)
 		}
 	}
+	for i, e := range f.Each {
+		if e.Key == "" {
+			return fmt.Errorf("the key of Each[%d], %q, is missing: name the field that tells its items apart", i, e.Field)
+		}
+		if err := (Fields{Sum: e.Sum, Agree: append(slices.Clone(e.Agree), e.Key)}).Validate(); err != nil {
+			return fmt.Errorf("Each[%d], %q: %w", i, e.Field, err)
+		}
+	}
 	return nil
 }
 
@@ -77,6 +85,9 @@ func (f Fields) declared() []string {
 	}
 	for _, m := range f.Merge {
 		all = append(all, m.Field)
+	}
+	for _, e := range f.Each {
+		all = append(all, e.Field)
 	}
 	return all
 }

@@ -149,6 +149,8 @@ type Fields struct {
 	Worst []Ranking `json:"worst,omitempty"`
 	// Merge joins lists by keys.
 	Merge []Keyed `json:"merge,omitempty"`
+	// Each puts lists together item by item.
+	Each []Each `json:"each,omitempty"`
 	// Together are fields and types of conditions that are told only when every copy
 	// has them.
 	Together []string `json:"together,omitempty"`
@@ -171,6 +173,16 @@ type Keyed struct {
 	Keys  []string `json:"keys"`
 }
 
+// Each is a list whose items with the same key become one.
+type Each struct {
+	Field string   `json:"field"`
+	Key   string   `json:"key"`
+	Sum   []string `json:"sum,omitempty"`
+	Agree []string `json:"agree,omitempty"`
+	// BadWhenTrue are as those of a status.
+	BadWhenTrue []string `json:"badWhenTrue,omitempty"`
+}
+
 func (f *Fields) fields(kind string) transform.Fields {
 	out := transform.Fields{
 		Kind: kind, Sum: f.Sum, Due: f.Due, Min: f.Min, Max: f.Max, Any: f.Any, All: f.All, Agree: f.Agree,
@@ -181,6 +193,9 @@ func (f *Fields) fields(kind string) transform.Fields {
 	}
 	for _, k := range f.Merge {
 		out.Merge = append(out.Merge, transform.Keyed{Field: k.Field, Keys: k.Keys})
+	}
+	for _, e := range f.Each {
+		out.Each = append(out.Each, transform.Each(e))
 	}
 	return out
 }
