@@ -145,10 +145,15 @@ func (l *lane) judge(key Key, before, o outcome, todo intent, applied *unstructu
 	return o
 }
 
-// settle takes back that a copy is fought over once it stays as it is.
+// settle takes back that a copy is fought over once it stays as it is, or is to be
+// no more.
 func (l *lane) settle(key Key, todo intent) {
 	o := l.outcome(key)
-	if !o.contested || todo.action != nothing || todo.refusal != nil || l.loop.world.now().Sub(o.at) < truce(o.repairs) {
+	if !o.contested || todo.action != nothing || todo.refusal != nil || todo.awaited {
+		return
+	}
+	if left := truce(o.repairs) - l.loop.world.now().Sub(o.at); left > 0 && todo.copied != nil {
+		l.queue.AddAfter(errand{key: key}, left) // an earlier one may have stood in its place
 		return
 	}
 	o.contested, o.refusal, o.repairs = false, nil, 0

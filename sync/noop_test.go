@@ -38,9 +38,9 @@ type stillOriginals struct {
 
 func (o stillOriginals) Synced(multicluster.ClusterName, schema.GroupVersionKind) bool { return true }
 
-// Get copies, as the caches of workspaces do.
+// Get does not copy, as the caches of workspaces do not.
 func (o stillOriginals) Get(context.Context, multicluster.ClusterName, schema.GroupVersionKind, client.ObjectKey) (*unstructured.Unstructured, error) {
-	return o.obj.DeepCopy(), nil
+	return o.obj, nil
 }
 
 type stillCopies struct {
@@ -48,7 +48,7 @@ type stillCopies struct {
 	obj *unstructured.Unstructured
 }
 
-// Get does not copy, as the caches of clusters do not.
+// Get does not copy either.
 func (c stillCopies) Get(_ context.Context, _ client.ObjectKey, into client.Object, _ ...client.GetOption) error {
 	*into.(*unstructured.Unstructured) = *c.obj
 	return nil

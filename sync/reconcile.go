@@ -98,7 +98,10 @@ func (l *Loop) send(ctx context.Context, key Key, original *unstructured.Unstruc
 	for _, lane := range lanes {
 		todo := l.intend(ctx, lane, key, original, where)
 		todos[lane.name] = todo
-		if todo.action != nothing && !todo.triedBefore(lane.outcome(key)) {
+		// A fight is looked at again by the lane, when the truce ends; it may not
+		// have known the original or the decision then.
+		before := lane.outcome(key)
+		if before.contested || todo.action != nothing && !todo.triedBefore(before) {
 			lane.queue.Add(errand{key: key})
 		}
 	}
@@ -111,10 +114,12 @@ func (l *Loop) reconcileAbsent(ctx context.Context, key Key) {
 	remain := false
 	for _, lane := range l.allLanes() {
 		copied, err := lane.copyOf(ctx, key)
-		if err == nil && copied != nil {
-			remain = true
+		switch {
+		case err != nil:
+		case copied != nil, lane.outcome(key).begun:
+			remain = true // one that is being made, too, though the cache does not show it
 			lane.queue.Add(errand{key: key})
-		} else if err == nil {
+		default:
 			lane.forget(key)
 		}
 	}

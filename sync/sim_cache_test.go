@@ -3,6 +3,7 @@ package syncer
 import (
 	"context"
 	"fmt"
+	"reflect"
 	"slices"
 	"strconv"
 	"strings"
@@ -12,6 +13,7 @@ import (
 	"k8s.io/apimachinery/pkg/api/meta"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/labels"
+	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/watch"
@@ -45,6 +47,7 @@ type simInformer struct {
 	cache    *simCache
 	kind     schema.GroupVersionKind
 	store    map[types.NamespacedName]*unstructured.Unstructured
+	asCame   map[types.NamespacedName]map[string]any // a copy of each, to show that nobody writes into the cache
 	handlers []toolscache.ResourceEventHandler
 	synced   bool
 	lied     bool // the last list was not the truth: its watch breaks
@@ -62,7 +65,7 @@ func (c *simCache) GetInformer(_ context.Context, obj client.Object, _ ...cache.
 	if err := c.server.mapped(kind); err != nil {
 		return nil, err
 	}
-	i := &simInformer{cache: c, kind: kind, store: map[types.NamespacedName]*unstructured.Unstructured{}}
+	i := &simInformer{cache: c, kind: kind, store: map[types.NamespacedName]*unstructured.Unstructured{}, asCame: map[types.NamespacedName]map[string]any{}}
 	c.informers[kind] = i
 	c.process.world.scheduler.spawn(c.process, c.process.name+" watch "+c.server.name+" "+kind.Kind, i.reflect)
 	return i, nil
@@ -168,11 +171,15 @@ func (i *simInformer) take(e watch.Event, initial bool) {
 	obj := e.Object.(*unstructured.Unstructured)
 	key := types.NamespacedName{Namespace: obj.GetNamespace(), Name: obj.GetName()}
 	before := i.store[key]
+	if before != nil && !reflect.DeepEqual(before.Object, i.asCame[key]) {
+		i.cache.process.world.checker.violate(5, "%s changed %s %s in its cache, which all read", i.cache.process.name, i.kind.Kind, key)
+	}
 	if e.Type == watch.Deleted {
 		if before == nil {
 			return
 		}
 		delete(i.store, key)
+		delete(i.asCame, key)
 		for _, h := range i.handlers {
 			h.OnDelete(obj)
 		}
@@ -186,7 +193,7 @@ func (i *simInformer) take(e watch.Event, initial bool) {
 		}
 		obj = stripped.(*unstructured.Unstructured)
 	}
-	i.store[key] = obj
+	i.store[key], i.asCame[key] = obj, runtime.DeepCopyJSON(obj.Object)
 	for _, h := range i.handlers {
 		if before == nil {
 			h.OnAdd(obj, initial)

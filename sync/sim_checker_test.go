@@ -46,6 +46,8 @@ type copyID struct {
 type moment struct {
 	from    int
 	demands map[Key]demand
+	// named are the clusters that the Placement of the namespace names.
+	named map[string]bool
 	// users are the clusters of what mentions a related object, be it there or not.
 	users map[mention]map[string]bool
 }
@@ -82,6 +84,12 @@ func momentOf(tenant *simServer, ns string) moment {
 	demands := map[Key]demand{}
 	users := map[mention]map[string]bool{}
 	undecided := map[mention]bool{}
+	named := map[string]bool{}
+	if p != nil {
+		for _, target := range p.Status.Targets {
+			named[target.Cluster] = true
+		}
+	}
 	for _, d := range tenant.All(simDeployment) {
 		if d.GetNamespace() != ns {
 			continue
@@ -114,7 +122,7 @@ func momentOf(tenant *simServer, ns string) moment {
 			demands[keyFor(multiclusterName(tenant), u)] = t
 		}
 	}
-	return moment{demands: demands, users: users}
+	return moment{demands: demands, named: named, users: users}
 }
 
 func multiclusterName(s *simServer) multicluster.ClusterName { return multicluster.ClusterName(s.name) }
@@ -413,6 +421,9 @@ func (c *checker) needed(s *simServer, a *acting, commit apisim.Commit, marks tr
 	// was, by the same tenant.
 	asked := func(m moment) bool {
 		return len(m.demands[key].targets) > 0 || len(m.users[mention{key.Kind.Kind, key.Name}]) > 0
+	}
+	if key.Kind == simDeployment { // seed 669: it came after the decision that a cache still shows
+		asked = func(m moment) bool { return m.named[s.name] }
 	}
 	if !c.sometime(key.namespace(), 0, asked) {
 		c.violate(10, "%s: %s on %s, and nothing ever asked for it", a.process.name, commit.Request, s.name)

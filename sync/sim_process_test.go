@@ -381,7 +381,7 @@ func (o simOriginals) Get(ctx context.Context, name multicluster.ClusterName, ki
 	if err := space.cache.Get(ctx, key, u); err != nil {
 		return nil, err
 	}
-	return u.DeepCopy(), nil
+	return u, nil
 }
 
 func (o simOriginals) List(ctx context.Context, name multicluster.ClusterName, kind schema.GroupVersionKind, namespace string) ([]unstructured.Unstructured, error) {

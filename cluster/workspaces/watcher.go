@@ -155,7 +155,8 @@ func (w *Watcher) Synced(name multicluster.ClusterName, kind schema.GroupVersion
 }
 
 // Get reads an object of a watched kind from the cache. It returns ErrNotSynced
-// while not all are known, and a NotFound error where there is none.
+// while not all are known, and a NotFound error where there is none. The object is
+// the cache's own: copy it before you change it.
 func (w *Watcher) Get(ctx context.Context, name multicluster.ClusterName, kind schema.GroupVersionKind, key client.ObjectKey) (*unstructured.Unstructured, error) {
 	w.reading.RLock()
 	defer w.reading.RUnlock()
@@ -165,7 +166,7 @@ func (w *Watcher) Get(ctx context.Context, name multicluster.ClusterName, kind s
 	}
 	obj := &unstructured.Unstructured{}
 	obj.SetGroupVersionKind(kind)
-	if err := cl.GetCache().Get(ctx, key, obj); err != nil {
+	if err := cl.GetCache().Get(ctx, key, obj, client.UnsafeDisableDeepCopy); err != nil {
 		return nil, err
 	}
 	return obj, nil
@@ -182,7 +183,7 @@ func (w *Watcher) List(ctx context.Context, name multicluster.ClusterName, kind 
 	}
 	list := &unstructured.UnstructuredList{}
 	list.SetGroupVersionKind(kind.GroupVersion().WithKind(kind.Kind + "List"))
-	if err := cl.GetCache().List(ctx, list, client.InNamespace(namespace)); err != nil {
+	if err := cl.GetCache().List(ctx, list, client.InNamespace(namespace), client.UnsafeDisableDeepCopy); err != nil {
 		return nil, err
 	}
 	return list.Items, nil

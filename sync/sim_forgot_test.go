@@ -1,0 +1,98 @@
+package syncer
+
+import (
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+
+	"github.com/tmc-sdk/tmc/sync/internal/apisim"
+	"github.com/tmc-sdk/tmc/transform"
+)
+
+// What the thousand seeds found of things that were remembered for too long, or
+// forgotten too soon.
+
+func stripDigest(u *unstructured.Unstructured) { strip(u, transform.AnnotationDigest) }
+
+// Seeds 324 and 390: the namespace waited for a copy that was fought over, and that
+// had gone elsewhere meanwhile.
+func TestAFightOverACopyThatLeftKeepsNoNamespace(t *testing.T) {
+	s, m := newScene(t), &meddler{on: true}
+	m.admit(s.cluster("east"), "", stripDigest)
+	d := s.deploy("east")
+	s.pass(30 * time.Minute)
+	s.requireSynced(ReasonContested)
+	lane, key := s.process.loop.lane("east"), keyFor(multiclusterName(s.tenant), d)
+	for name, todo := range map[string]intent{
+		"the truce lasts":         {copied: s.copyOf("east", d)},
+		"it is not known to last": {copied: s.copyOf("east", d), refusal: &RefusalError{}},
+		"a write is under way":    {awaited: true},
+	} {
+		lane.settle(key, todo)
+		require.True(t, lane.outcome(key).contested, name)
+	}
+	lane.settle(key, intent{})
+	require.False(t, lane.outcome(key).contested, "there is no copy, and none is to be")
+	require.Nil(t, lane.outcome(key).refusal)
+}
+
+// Seeds 470, 581 and 641: the truce ended while the workspace was out of sight, and
+// nobody looked at the copy again.
+func TestAFightIsLookedAtAgainWhenTheWorkspaceIsBack(t *testing.T) {
+	s, m := newScene(t), &meddler{on: true}
+	m.admit(s.cluster("east"), "", stripDigest)
+	s.deploy("east")
+	s.pass(30 * time.Minute)
+	s.requireSynced(ReasonContested)
+	m.on = false
+	s.process.disengage(s.tenant)
+	s.pass(20 * time.Minute)
+	s.process.engage(s.tenant)
+	s.pass(2 * time.Minute)
+	s.requireSynced(ReasonSynced)
+}
+
+// Seed 763: while a slow cluster was making a copy, the workspace served empty lists
+// for a while, as kcp does when it has just started. What was under way was forgotten,
+// the finalizer went, and then the copy came.
+func TestACopyThatIsBeingMadeIsNotForgotten(t *testing.T) {
+	s := newScene(t)
+	slow := true
+	s.sabotage.before = func(_ *process, server *simServer, r *apisim.Request) (*apisim.Response, error, bool) {
+		if slow && server.name == "east" && r.Verb == apisim.Apply && r.Kind == namespaceKind {
+			slow = false
+			s.scheduler.pause(15 * time.Second)
+		}
+		return nil, nil, false
+	}
+	settings := simObject(simConfigMap, "default", "settings")
+	s.sign(s.tenant, settings)
+	_, err := s.do(s.tenant, "tenant", &apisim.Request{Verb: apisim.Create, Object: settings})
+	require.NoError(t, err)
+	s.place([]string{"east"})
+	d := s.deployment(s.tenant, "default", "web")
+	at(d.Object, "spec", "template", "spec")["volumes"] = []any{
+		map[string]any{"name": "config", "configMap": map[string]any{"name": "settings"}},
+	}
+	_, err = s.do(s.tenant, "tenant", &apisim.Request{Verb: apisim.Create, Object: d})
+	require.NoError(t, err)
+	s.pass(3 * time.Second)
+	require.False(t, slow, "the namespace is being made")
+
+	loop, key := s.process.loop, keyFor(multiclusterName(s.tenant), settings)
+	require.True(t, loop.lane("east").outcome(key).begun)
+	loop.reconcileAbsent(t.Context(), key)
+	require.True(t, loop.lane("east").outcome(key).begun, "no list of a workspace says what a cluster is about to do")
+	s.pass(time.Minute)
+	require.NotNil(t, s.copyOf("east", settings))
+
+	for _, gone := range []*unstructured.Unstructured{d, settings} {
+		_, err = s.do(s.tenant, "tenant", &apisim.Request{Verb: apisim.Delete, Object: s.tenant.Peek(gone.GroupVersionKind(), "default", gone.GetName())})
+		require.NoError(t, err)
+	}
+	s.pass(time.Minute)
+	require.Nil(t, s.copyOf("east", settings))
+	require.Equal(t, outcome{}, loop.lane("east").outcome(key), "nothing is remembered of what is gone")
+}
