@@ -336,6 +336,19 @@ func remove(t *testing.T, p *provider, f *tmccluster.Fleet, c *tmcenvtest.Cluste
 
 	op, err := operations.NewOperator(p.config, operations.WithFleet(f))
 	require.NoError(t, err)
+	for tenant, done := range map[string]bool{"u": true, "t": false} { // the copy is of t
+		plan, err := op.Evict(t.Context(), c.Name(), operations.OfTenant(tenant))
+		require.NoError(t, err)
+		require.Len(t, plan.Changes, 1)
+		require.Eventually(t, func() bool {
+			drained := meta.FindStatusCondition(p.cluster(t, c.Name()).Status.Conditions, v1alpha1.ConditionDrained)
+			st, ok := f.Snapshot().Lookup(c.Name())
+			return drained != nil && drained.ObservedGeneration == p.cluster(t, c.Name()).Generation && (drained.Status == metav1.ConditionTrue) == done &&
+				ok && len(st.Taints) == 1 && st.Taints[0].Workspace == tenant
+		}, 30*time.Second, 50*time.Millisecond, tenant)
+		_, err = op.Uncordon(t.Context(), c.Name(), operations.OfTenant(tenant))
+		require.NoError(t, err)
+	}
 	var told []string
 	_, err = op.Remove(t.Context(), c.Name(), operations.Wait(func(progress operations.Progress) {
 		told = append(told, progress.Reason)

@@ -38,6 +38,15 @@ func allocated(milliCPU int64) func(*facts.State) {
 	return func(s *facts.State) { s.Allocated.MilliCPU = milliCPU }
 }
 
+// forWorkspace has the taints concern one workspace alone.
+func forWorkspace(name string) func(*facts.State) {
+	return func(s *facts.State) {
+		for i := range s.Taints {
+			s.Taints[i].Workspace = name
+		}
+	}
+}
+
 func tainted(effect corev1.TaintEffect, at time.Time) func(*facts.State) {
 	return func(s *facts.State) {
 		s.Taints = append(s.Taints, clusterv1alpha1.Taint{Key: "down", Effect: effect, TimeAdded: &metav1.Time{Time: at}})
@@ -131,6 +140,16 @@ func TestPlace(t *testing.T) {
 			reason:  "only a NoExecute taint moves work",
 			request: placement.Request{Current: []v1alpha1.Target{{Cluster: "a"}}},
 			fleet:   []*facts.State{state("a", "eu", func(s *facts.State) { s.Ready = false }, tainted("NoSchedule", now)), state("b", "eu")}, want: []string{"a"},
+		},
+		"NoExecute for its workspace moves": {
+			reason:  "the eviction is of this tenant",
+			request: placement.Request{Workspace: "w1", Current: []v1alpha1.Target{{Cluster: "a"}}, Now: now},
+			fleet:   []*facts.State{state("a", "eu", tainted("NoExecute", now), forWorkspace("w1")), state("b", "eu")}, want: []string{"b"},
+		},
+		"NoExecute for another workspace": {
+			reason:  "it is none of this tenant's business, for work that is there and for new work",
+			request: placement.Request{Workspace: "w2", Current: []v1alpha1.Target{{Cluster: "a"}}, Now: now, Spec: &v1alpha1.PlacementSpec{Count: &v1alpha1.Count{}}},
+			fleet:   []*facts.State{state("a", "eu", tainted("NoExecute", now), forWorkspace("w1")), state("b", "eu", tainted("NoSchedule", now), forWorkspace("w1"))}, want: []string{"a", "b"},
 		},
 		"NoExecute moves": {
 			reason:  "an untolerated NoExecute taint evicts",

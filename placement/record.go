@@ -129,6 +129,7 @@ type recordedState struct {
 type recordedTaint struct {
 	Key, Value string
 	Effect     corev1.TaintEffect
+	Workspace  string     `json:",omitempty"`
 	TimeAdded  *time.Time `json:",omitempty"`
 }
 
@@ -137,10 +138,10 @@ func recordState(s *facts.State, apis int) recordedState {
 	if s.APIs != nil {
 		r.APIs = &apis
 	}
-	r.UnreachableSince = r.UnreachableSince.UTC()
+	r.UnreachableSince, r.UsedAt = r.UnreachableSince.UTC(), r.UsedAt.UTC()
 	for i := range s.Taints {
 		t := &s.Taints[i]
-		taint := recordedTaint{Key: t.Key, Value: t.Value, Effect: t.Effect}
+		taint := recordedTaint{Key: t.Key, Value: t.Value, Effect: t.Effect, Workspace: t.Workspace}
 		if t.TimeAdded != nil {
 			taint.TimeAdded = new(t.TimeAdded.UTC())
 		}
@@ -166,7 +167,7 @@ func (r *recordedState) state(sets []*facts.APISet) (*facts.State, error) {
 	}
 	for i := range r.Taints {
 		t := &r.Taints[i]
-		taint := clusterv1alpha1.Taint{Key: t.Key, Value: t.Value, Effect: t.Effect}
+		taint := clusterv1alpha1.Taint{Key: t.Key, Value: t.Value, Effect: t.Effect, Workspace: t.Workspace}
 		if t.TimeAdded != nil {
 			taint.TimeAdded = &metav1.Time{Time: *t.TimeAdded}
 		}

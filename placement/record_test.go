@@ -31,6 +31,10 @@ func TestReplay(t *testing.T) {
 			if i%3 == 0 {
 				tainted("NoExecute", now.Add(-time.Second+time.Duration(rapid.IntRange(-1, 1).Draw(t, "when"))))(s)
 			}
+			if i%4 == 0 {
+				forWorkspace("w1")(s)
+				using(100, 100, now)(s)
+			}
 			if i%2 == 0 {
 				s.APIs = apis
 			}

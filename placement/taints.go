@@ -10,7 +10,8 @@ import (
 	"github.com/tmc-sdk/tmc/placement/v1alpha1"
 )
 
-// Taints refuses clusters with taints that the request does not tolerate:
+// Taints refuses clusters with taints that the request does not tolerate, but for
+// those that concern another workspace:
 // NoSchedule for new work, NoExecute for all. As a scorer it prefers clusters
 // without PreferNoSchedule taints. Reasons: Tainted, Evicted.
 type Taints struct{}
@@ -37,7 +38,11 @@ func (Taints) Filter(r *Request, c *facts.State) *Reason {
 	if on != nil {
 		code = "Evicted"
 	}
-	return &Reason{code, fmt.Sprintf("the cluster has the taint %s=%s:%s, which %s does not tolerate", taint.Key, taint.Value, taint.Effect, r.field("tolerations"))}
+	whose := ""
+	if taint.Workspace != "" {
+		whose = " for this workspace"
+	}
+	return &Reason{code, fmt.Sprintf("the cluster has the taint %s=%s:%s%s, which %s does not tolerate", taint.Key, taint.Value, taint.Effect, whose, r.field("tolerations"))}
 }
 
 // untolerated returns the first of the taints that refuses a cluster on which
@@ -46,6 +51,7 @@ func untolerated(r *Request, taints []clusterv1alpha1.Taint, on *v1alpha1.Target
 	for i := range taints {
 		taint := &taints[i]
 		switch {
+		case !concerns(taint, r):
 		case taint.Effect == corev1.TaintEffectPreferNoSchedule:
 		case taint.Effect == corev1.TaintEffectNoSchedule && on != nil:
 		case !tolerated(r, taint, on):
@@ -53,6 +59,11 @@ func untolerated(r *Request, taints []clusterv1alpha1.Taint, on *v1alpha1.Target
 		}
 	}
 	return nil
+}
+
+// concerns says whether a taint is meant for the work of the request.
+func concerns(taint *clusterv1alpha1.Taint, r *Request) bool {
+	return taint.Workspace == "" || taint.Workspace == r.Workspace
 }
 
 // FilterChunk implements BatchFilter.
@@ -78,7 +89,7 @@ func (Taints) Score(r *Request, c *facts.State) int64 {
 // shunned says whether a taint says that a cluster is better not chosen.
 func shunned(r *Request, taints []clusterv1alpha1.Taint) bool {
 	for i := range taints {
-		if taints[i].Effect == corev1.TaintEffectPreferNoSchedule && !tolerated(r, &taints[i], nil) {
+		if taints[i].Effect == corev1.TaintEffectPreferNoSchedule && concerns(&taints[i], r) && !tolerated(r, &taints[i], nil) {
 			return true
 		}
 	}

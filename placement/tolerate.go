@@ -56,7 +56,7 @@ func (r *Request) EvictAfter(c *facts.State) (first time.Time) {
 		return first
 	}
 	for i := range c.Taints {
-		if c.Taints[i].Effect != corev1.TaintEffectNoExecute {
+		if c.Taints[i].Effect != corev1.TaintEffectNoExecute || !concerns(&c.Taints[i], r) {
 			continue
 		}
 		ok, until := toleratedUntil(r, &c.Taints[i], on)

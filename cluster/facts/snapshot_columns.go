@@ -91,7 +91,7 @@ const mostTaintSets = 16
 
 // SameTaint says whether two taints are the same, and were added at the same time.
 func SameTaint(a, b v1alpha1.Taint) bool {
-	return a.Key == b.Key && a.Value == b.Value && a.Effect == b.Effect && a.TimeAdded.Equal(b.TimeAdded)
+	return a.Key == b.Key && a.Value == b.Value && a.Effect == b.Effect && a.Workspace == b.Workspace && a.TimeAdded.Equal(b.TimeAdded)
 }
 
 // addTaints puts a cluster into the set of its taints.

@@ -203,9 +203,21 @@ func (c *Controller) look(ctx context.Context, pc *v1alpha1.PhysicalCluster) *si
 	default:
 		ctx, cancel := context.WithTimeout(ctx, timeout)
 		defer cancel()
-		s.work, s.workErr = c.counter.Count(ctx, conn)
+		s.work, s.workErr = c.count(ctx, conn, tenantsLeaving(pc))
 	}
 	return s
+}
+
+// count the work that should leave: that of some tenants, or, with none, all.
+func (c *Controller) count(ctx context.Context, conn *cluster.Connection, tenants []string) (v1alpha1.Work, error) {
+	if len(tenants) == 0 {
+		return c.counter.Count(ctx, conn)
+	}
+	of, ok := c.counter.(TenantCounter)
+	if !ok {
+		return v1alpha1.Work{}, errors.New("the counter tells no tenants apart: make it an operations.TenantCounter, as operations.Copies is")
+	}
+	return of.CountOf(ctx, conn, tenants)
 }
 
 // report writes what is left, or, with nil, that it is of no concern.

@@ -8,6 +8,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/selection"
 	"k8s.io/client-go/metadata"
 
 	"github.com/tmc-sdk/tmc/cluster"
@@ -17,6 +18,14 @@ import (
 // Counter counts the work on a cluster.
 type Counter interface {
 	Count(ctx context.Context, conn *cluster.Connection) (v1alpha1.Work, error)
+}
+
+// TenantCounter is a Counter that can count the work of some tenants: where
+// tenants are evicted and all else stays, it alone can tell what is left.
+type TenantCounter interface {
+	Counter
+	// CountOf counts the work of the given workspaces.
+	CountOf(ctx context.Context, conn *cluster.Connection, workspaces []string) (v1alpha1.Work, error)
 }
 
 // CounterFunc is a Counter.
@@ -34,16 +43,30 @@ func (f CounterFunc) Count(ctx context.Context, conn *cluster.Connection) (v1alp
 type Copies struct {
 	// Selector selects the copies.
 	Selector labels.Selector
-	// Tenant is the label whose values tell tenants apart.
+	// Tenant is the label whose values tell tenants apart: the names of their
+	// logical clusters.
 	Tenant string
 	// Resources to look at. One that the cluster does not serve has no copies.
 	Resources []schema.GroupVersionResource
 }
 
-var _ Counter = Copies{}
+var _ TenantCounter = Copies{}
 
 // page is the number of objects that are listed at once.
 const page = 500
+
+// CountOf implements TenantCounter.
+func (c Copies) CountOf(ctx context.Context, conn *cluster.Connection, workspaces []string) (v1alpha1.Work, error) {
+	if c.Selector == nil || c.Selector.Empty() {
+		return c.Count(ctx, conn) // which refuses that
+	}
+	of, err := labels.NewRequirement(c.Tenant, selection.In, workspaces)
+	if err != nil {
+		return v1alpha1.Work{}, fmt.Errorf("select the copies of tenants: %w", err)
+	}
+	c.Selector = c.Selector.DeepCopySelector().Add(*of)
+	return c.Count(ctx, conn)
+}
 
 // Count implements Counter.
 func (c Copies) Count(ctx context.Context, conn *cluster.Connection) (v1alpha1.Work, error) {

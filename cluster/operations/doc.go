@@ -26,7 +26,8 @@
 //	operation  field                             work that is there
 //	cordon     spec.unschedulable                stays
 //	drain      spec.drain                        leaves, within the budget of disruptions
-//	evict      a taint v1alpha1.TaintEvicted     leaves, but for what tolerates the taint
+//	evict      a taint v1alpha1.TaintEvicted     leaves, but for what tolerates the taint;
+//	           with a workspace                  that of this tenant alone (OfTenant)
 //	uncordon   takes all of the above back       may return
 //	remove     deletion, spec.removal            leaves first, or is abandoned
 //

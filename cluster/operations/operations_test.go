@@ -3,6 +3,7 @@ package operations
 import (
 	"context"
 	"errors"
+	"maps"
 	"slices"
 	"testing"
 	"time"
@@ -251,6 +252,64 @@ func TestWaitingTellsOfProgress(t *testing.T) {
 	_, err = s.operator.Remove(ctx, "a", Wait(nil))
 	require.ErrorIs(t, err, context.DeadlineExceeded, "work is left")
 	require.NotNil(t, s.object(t).DeletionTimestamp)
+}
+
+// byTenant counts copies by workspace.
+type byTenant map[string]int32
+
+func (b byTenant) Count(ctx context.Context, conn *cluster.Connection) (v1alpha1.Work, error) {
+	return b.CountOf(ctx, conn, slices.Collect(maps.Keys(b)))
+}
+
+func (b byTenant) CountOf(_ context.Context, _ *cluster.Connection, workspaces []string) (work v1alpha1.Work, _ error) {
+	for _, name := range workspaces {
+		if b[name] > 0 {
+			work.Copies, work.Tenants = work.Copies+b[name], work.Tenants+1
+		}
+	}
+	return work, nil
+}
+
+func TestOneTenantIsEvicted(t *testing.T) {
+	s, copies := newScene(t), byTenant{"one": 3, "two": 5}
+	s.controller.counter = copies
+	plan, err := s.operator.Evict(t.Context(), "a", OfTenant("one"), DryRun())
+	require.NoError(t, err)
+	require.Equal(t, []string{"spec.taints cluster.tmc-sdk.dev/evicted: none -> NoExecute of one"}, plan.Changes)
+	require.Nil(t, plan.Elsewhere, "what one tenant runs is not what the cluster runs")
+	for range 2 {
+		_, err = s.operator.Evict(t.Context(), "a", OfTenant("one"))
+		require.NoError(t, err)
+	}
+	s.reconcile(t)
+	require.Equal(t, "False WorkLeft", s.drained(t))
+	require.Equal(t, &v1alpha1.Work{Copies: 3, Tenants: 1}, s.object(t).Status.Work, "the others are no concern")
+	delete(copies, "one")
+	s.reconcile(t)
+	require.Equal(t, "True Empty", s.drained(t))
+
+	plan, err = s.operator.Evict(t.Context(), "a", OfTenant("two"))
+	require.NoError(t, err)
+	require.Equal(t, []string{"spec.taints cluster.tmc-sdk.dev/evicted: NoExecute of one -> NoExecute of one, NoExecute of two"}, plan.Changes)
+	s.reconcile(t)
+	require.Equal(t, "False WorkLeft", s.drained(t))
+	_, err = s.operator.Uncordon(t.Context(), "a", OfTenant("two"))
+	require.NoError(t, err)
+	require.Equal(t, []string{"one"}, tenantsLeaving(s.object(t)))
+	_, err = s.operator.Evict(t.Context(), "a")
+	require.NoError(t, err)
+	require.Empty(t, tenantsLeaving(s.object(t)), "all leave")
+	s.reconcile(t)
+	require.Equal(t, &v1alpha1.Work{Copies: 5, Tenants: 1}, s.object(t).Status.Work)
+	_, err = s.operator.Uncordon(t.Context(), "a")
+	require.NoError(t, err)
+	require.Empty(t, s.object(t).Spec.Taints)
+
+	_, err = s.operator.Evict(t.Context(), "a", OfTenant("two"))
+	require.NoError(t, err)
+	s.controller.counter = CounterFunc(func(context.Context, *cluster.Connection) (v1alpha1.Work, error) { return v1alpha1.Work{}, nil })
+	s.reconcile(t)
+	require.Equal(t, "Unknown NotCounted", s.drained(t), "what is left of a tenant can't be told by the whole")
 }
 
 func TestCopiesNeedASelector(t *testing.T) {

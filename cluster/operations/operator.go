@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -61,6 +62,7 @@ type CallOption func(*call)
 type call struct {
 	dryRun, abandon bool
 	wait            bool
+	tenant          string
 	progress        func(Progress)
 }
 
@@ -69,6 +71,10 @@ func DryRun() CallOption { return func(c *call) { c.dryRun = true } }
 
 // Abandon has Remove leave behind what the cluster runs.
 func Abandon() CallOption { return func(c *call) { c.abandon = true } }
+
+// OfTenant has Evict evict the work of one workspace alone, and Uncordon take that
+// back and nothing else; it is the name of a logical cluster, not a path.
+func OfTenant(workspace string) CallOption { return func(c *call) { c.tenant = workspace } }
 
 // Wait has a call return only when it is done: no work is left, or the object
 // is gone. The function, if it is not nil, is told of each change.
@@ -81,11 +87,16 @@ func (o *Operator) Cordon(ctx context.Context, name string, opts ...CallOption) 
 	return o.edit(ctx, name, opts, false, func(pc *v1alpha1.PhysicalCluster) { pc.Spec.Unschedulable = true })
 }
 
-// Uncordon takes cordon, drain and eviction back.
+// Uncordon takes cordon, drain and evictions back, those of tenants included.
 func (o *Operator) Uncordon(ctx context.Context, name string, opts ...CallOption) (*Plan, error) {
+	tenant := collect(opts).tenant
 	return o.edit(ctx, name, opts, false, func(pc *v1alpha1.PhysicalCluster) {
-		pc.Spec.Unschedulable, pc.Spec.Drain = false, false
-		pc.Spec.Taints = slices.DeleteFunc(pc.Spec.Taints, func(t v1alpha1.Taint) bool { return t.Key == v1alpha1.TaintEvicted })
+		if tenant == "" {
+			pc.Spec.Unschedulable, pc.Spec.Drain = false, false
+		}
+		pc.Spec.Taints = slices.DeleteFunc(pc.Spec.Taints, func(t v1alpha1.Taint) bool {
+			return t.Key == v1alpha1.TaintEvicted && (tenant == "" || t.Workspace == tenant)
+		})
 	})
 }
 
@@ -95,16 +106,17 @@ func (o *Operator) Drain(ctx context.Context, name string, opts ...CallOption) (
 }
 
 // Evict moves away work that does not tolerate the taint v1alpha1.TaintEvicted,
-// and keeps such work away.
+// and keeps such work away: that of all tenants, or of one with OfTenant.
 func (o *Operator) Evict(ctx context.Context, name string, opts ...CallOption) (*Plan, error) {
+	tenant := collect(opts).tenant
 	return o.edit(ctx, name, opts, true, func(pc *v1alpha1.PhysicalCluster) {
 		for _, t := range pc.Spec.Taints {
-			if t.Key == v1alpha1.TaintEvicted && t.Effect == corev1.TaintEffectNoExecute {
+			if evicts(&t) && t.Workspace == tenant {
 				return
 			}
 		}
 		pc.Spec.Taints = append(pc.Spec.Taints, v1alpha1.Taint{
-			Key: v1alpha1.TaintEvicted, Effect: corev1.TaintEffectNoExecute, TimeAdded: new(metav1.Now()),
+			Key: v1alpha1.TaintEvicted, Effect: corev1.TaintEffectNoExecute, Workspace: tenant, TimeAdded: new(metav1.Now()),
 		})
 	})
 }
@@ -176,7 +188,7 @@ func (o *Operator) change(ctx context.Context, name string, c *call, moves bool,
 	if err != nil {
 		return nil, fmt.Errorf("change PhysicalCluster %s: %w", name, err)
 	}
-	if moves && o.fleet != nil {
+	if moves && o.fleet != nil && c.tenant == "" {
 		plan.Elsewhere = new(planning.LossOf(o.fleet.Snapshot(), name))
 	}
 	return plan, nil
@@ -204,13 +216,23 @@ func orDrain(p v1alpha1.RemovalPolicy) v1alpha1.RemovalPolicy {
 	return p
 }
 
+// evicted says whom the taints of a spec evict, for people.
 func evicted(spec *v1alpha1.PhysicalClusterSpec) string {
-	for _, t := range spec.Taints {
-		if t.Key == v1alpha1.TaintEvicted {
-			return string(t.Effect)
+	var whom []string
+	for i := range spec.Taints {
+		t := &spec.Taints[i]
+		switch {
+		case t.Key != v1alpha1.TaintEvicted:
+		case t.Workspace == "":
+			whom = append(whom, string(t.Effect))
+		default:
+			whom = append(whom, string(t.Effect)+" of "+t.Workspace)
 		}
 	}
-	return "none"
+	if len(whom) == 0 {
+		return "none"
+	}
+	return strings.Join(whom, ", ")
 }
 
 // await follows an object until its work has left, or it is gone.

@@ -20,7 +20,8 @@ type Plan struct {
 	// Changes of the object, for people; empty if it is already as asked for.
 	Changes []string
 	// Elsewhere says whether the other clusters have room for what the cluster
-	// runs; nil if the operation moves nothing, or without WithFleet.
+	// runs; nil if the operation moves nothing, or the work of one tenant, or
+	// without WithFleet.
 	Elsewhere *planning.Loss
 
 	object *v1alpha1.PhysicalCluster

@@ -2,6 +2,7 @@ package operations
 
 import (
 	"fmt"
+	"slices"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -65,15 +66,32 @@ const recount = 5 * time.Second
 
 // leaving says whether work should leave the cluster.
 func leaving(pc *v1alpha1.PhysicalCluster) bool {
+	return pc.DeletionTimestamp != nil || pc.Spec.Drain || slices.ContainsFunc(pc.Spec.Taints, func(t v1alpha1.Taint) bool { return evicts(&t) })
+}
+
+// tenantsLeaving returns the workspaces whose work alone should leave, sorted;
+// none if all should, or none.
+func tenantsLeaving(pc *v1alpha1.PhysicalCluster) (tenants []string) {
 	if pc.DeletionTimestamp != nil || pc.Spec.Drain {
-		return true
+		return nil
 	}
-	for _, t := range pc.Spec.Taints {
-		if t.Key == v1alpha1.TaintEvicted && t.Effect == corev1.TaintEffectNoExecute {
-			return true
+	for i := range pc.Spec.Taints {
+		t := &pc.Spec.Taints[i]
+		switch {
+		case !evicts(t):
+		case t.Workspace == "":
+			return nil
+		default:
+			tenants = append(tenants, t.Workspace)
 		}
 	}
-	return false
+	slices.Sort(tenants)
+	return tenants
+}
+
+// evicts says whether a taint is an eviction.
+func evicts(t *v1alpha1.Taint) bool {
+	return t.Key == v1alpha1.TaintEvicted && t.Effect == corev1.TaintEffectNoExecute
 }
 
 // judge a situation.

@@ -69,12 +69,14 @@ type PhysicalClusterSpec struct {
 
 	// taints repel placements that do not tolerate them: NoSchedule keeps new
 	// work away, PreferNoSchedule makes the cluster a poor choice, NoExecute
-	// also moves away work that is there.
+	// also moves away work that is there. One that names a workspace concerns
+	// the work of that tenant alone.
 	// +optional
-	// +kubebuilder:validation:MaxItems=32
+	// +kubebuilder:validation:MaxItems=256
 	// +listType=map
 	// +listMapKey=key
 	// +listMapKey=effect
+	// +listMapKey=workspace
 	Taints []Taint `json:"taints,omitempty"`
 
 	// unschedulable cordons the cluster: it takes no new work and keeps what
@@ -173,6 +175,12 @@ type Taint struct {
 	// effect on placements that do not tolerate the taint.
 	// +kubebuilder:validation:Enum=NoSchedule;PreferNoSchedule;NoExecute
 	Effect corev1.TaintEffect `json:"effect"`
+	// workspace is the logical cluster whose work alone the taint concerns, by its
+	// name and not by its path. Empty: that of all.
+	// +optional
+	// +kubebuilder:default=""
+	// +kubebuilder:validation:MaxLength=63
+	Workspace string `json:"workspace,omitempty"`
 	// timeAdded is when the taint was added; tolerationSeconds count from it.
 	// +optional
 	TimeAdded *metav1.Time `json:"timeAdded,omitempty"`
@@ -212,7 +220,8 @@ const (
 )
 
 // TaintEvicted (NoExecute) is what an eviction writes into the spec: work that
-// does not tolerate it leaves, and may return once the taint is removed.
+// does not tolerate it leaves, and may return once the taint is removed. With a
+// workspace it evicts one tenant.
 const TaintEvicted = Group + "/evicted"
 
 // PhysicalClusterStatus is what the fleet learned of a cluster.
@@ -248,7 +257,8 @@ type PhysicalClusterStatus struct {
 	// +listType=set
 	APIs []string `json:"apis,omitempty"`
 
-	// work that is left on a cluster that is drained or being removed.
+	// work that is left on a cluster that is drained or being removed; where
+	// tenants are evicted and nothing else, theirs.
 	// +optional
 	Work *Work `json:"work,omitempty"`
 }

@@ -97,7 +97,7 @@ func grew(old, now cluster.Resources) bool {
 func taintRemoved(old, now []clusterv1alpha1.Taint) bool {
 	return slices.ContainsFunc(old, func(o clusterv1alpha1.Taint) bool {
 		return !slices.ContainsFunc(now, func(n clusterv1alpha1.Taint) bool {
-			return n.Key == o.Key && n.Value == o.Value && n.Effect == o.Effect
+			return n.Key == o.Key && n.Value == o.Value && n.Effect == o.Effect && n.Workspace == o.Workspace
 		})
 	})
 }
