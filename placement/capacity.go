@@ -15,7 +15,7 @@ import (
 // there counts as free. Reason: InsufficientCapacity.
 type Capacity struct {
 	// Reserve is the part of what is allocatable, in percent, that stays free
-	// on every cluster.
+	// on every cluster; spec.reservePercent may ask for more.
 	Reserve int
 }
 
@@ -58,6 +58,9 @@ func (f *fitting) Filter(r *Request, c *facts.State) *Reason {
 	}
 	free := f.d.free(r, c)
 	lack := shortage(&f.one, &free)
+	if f.d.reserve > 0 {
+		lack += fmt.Sprintf(" (%d%% of the cluster stay free)", f.d.reserve)
+	}
 	if f.d.total == 0 {
 		return &Reason{"InsufficientCapacity", "the cluster has no room for the work; it lacks " + lack}
 	}
@@ -68,7 +71,7 @@ func (f *fitting) Filter(r *Request, c *facts.State) *Reason {
 func (f *fitting) FilterChunk(r *Request, c *facts.Chunk, clusters facts.Mask, refuse func(string, facts.Mask)) {
 	facts := c.Facts()
 	refused := clusters.And(facts.CapacityKnown)
-	exact := len(f.one.Extended) == 0 && f.Reserve == 0 // the columns say all
+	exact := len(f.one.Extended) == 0 && f.d.reserve == 0 // the columns say all
 	if exact && holds(&facts.Least, &f.one) {
 		return // all have room
 	}

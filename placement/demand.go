@@ -39,7 +39,11 @@ type workloadPart struct {
 // that the request asks nothing of.
 const unbounded = 1 << 40
 
+// demandOf reckons the demand; reserve is what the platform keeps free at least.
 func demandOf(r *Request, reserve int) demand {
+	if r.Spec != nil && r.Spec.ReservePercent != nil {
+		reserve = max(reserve, int(*r.Spec.ReservePercent))
+	}
 	d := demand{most: unbounded, reserve: int64(max(0, min(100, reserve)))}
 	for i := range r.Workloads {
 		w := &r.Workloads[i]

@@ -33,7 +33,7 @@ func WithFilter(f Filter) Option {
 // WithScorer adds a scorer, or changes the weight of the built-in one of that
 // name. The score of a cluster is the mean of all scores by weight; the
 // built-in ones weigh 1 (FreeCapacity), 2 (Preferred and PreferredAffinity), 3 (Taints)
-// and 0 (MostAllocated, Balance, TopologySpread and Stability). One of weight 0
+// and 0 (MostAllocated, Balance, TopologySpread, Stability and LeastUsed). One of weight 0
 // counts only for a Placement that gives it a weight in spec.scoring.
 func WithScorer(s Scorer, weight int64) Option {
 	return func(e *Engine) { e.scorers = append(e.scorers, weighted{s, weight}) }

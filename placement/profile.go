@@ -27,6 +27,7 @@ func builtinScorers(x *expressions) []weighted {
 		{Balance{}, 0},
 		{TopologySpread{}, 0},
 		{Stability{}, 0},
+		{LeastUsed{}, 0},
 	}
 }
 
@@ -141,7 +142,7 @@ func WithExternalScores(name string, weight int64) Option {
 }
 
 // WithCapacityReserve keeps some percent of what is allocatable free on every
-// cluster.
+// cluster. A Placement may raise it for itself in spec.reservePercent.
 func WithCapacityReserve(percent int) Option {
 	return func(e *Engine) { e.reserve = percent }
 }

@@ -26,6 +26,13 @@ func property(key, value string) func(*facts.State) {
 	}
 }
 
+var noon = time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
+
+// using has metrics-server have measured.
+func using(milliCPU, memory int64, at time.Time) func(*facts.State) {
+	return func(s *facts.State) { s.Used, s.UsedAt = facts.Resources{MilliCPU: milliCPU, Memory: memory}, at }
+}
+
 func weighing(name string, weight int32) *v1alpha1.Scoring {
 	return &v1alpha1.Scoring{Weights: []v1alpha1.ScorerWeight{{Name: name, Weight: weight}}}
 }
@@ -132,6 +139,12 @@ func TestFilters(t *testing.T) {
 			fleet: []*facts.State{state("a", "eu", allocated(5000)), state("b", "eu", allocated(5001))},
 			want:  []string{"a"},
 		},
+		"reserve": {
+			reason:  "what the spec keeps free is as good as used; more than the platform does",
+			request: placement.Request{Spec: &v1alpha1.PlacementSpec{Count: all, ReservePercent: new(int32(20))}, Workloads: replicas(1, 3000)},
+			fleet:   []*facts.State{state("a", "eu", allocated(5000)), state("b", "eu", allocated(5001))},
+			want:    []string{"a"},
+		},
 		"several workloads": {
 			reason: "a big one and a small one need their sum, not the biggest for every replica",
 			request: placement.Request{Spec: &v1alpha1.PlacementSpec{Count: all}, Workloads: []placement.Workload{
@@ -214,6 +227,14 @@ func TestScorers(t *testing.T) {
 		"balance": {
 			reason: "cpu and memory used alike", fleet: twoKinds, want: "free:50 full:60 half:100",
 			request: placement.Request{Spec: scoring(*weighing("Balance", 1))},
+		},
+		"least used": {
+			reason: "by what was measured lately, not by requests", want: "fresh:35 idle:83 never:50 stale:50",
+			fleet: []*facts.State{
+				state("never", "eu"), state("idle", "eu", using(1000, 16<<30, noon)), state("fresh", "eu", using(8000, 32<<30, noon.Add(-10*time.Minute))),
+				state("stale", "eu", using(1000, 1<<30, noon.Add(-10*time.Minute-time.Second))),
+			},
+			request: placement.Request{Now: noon, Spec: scoring(*weighing("LeastUsed", 1))},
 		},
 		"stability": {
 			reason: "where it is", fleet: twoKinds, want: "free:0 full:0 half:100",

@@ -1,6 +1,8 @@
 package placement
 
 import (
+	"time"
+
 	"github.com/tmc-sdk/tmc/cluster/facts"
 )
 
@@ -52,6 +54,36 @@ func usedPercent(allocatable, allocated int64) int64 {
 		return 100
 	}
 	return int64(min(100, 100*float64(max(0, allocated))/float64(allocatable)))
+}
+
+// LeastUsed prefers clusters whose nodes use the least of their cpu and memory, as
+// metrics-server measured it: the mean of the parts that are not used, in percent.
+// Requests are what capacity is reckoned by; this is for work that shares the rest.
+// A cluster that nobody measured, or not lately, scores 50.
+type LeastUsed struct {
+	// MaxAge of a measurement that counts. Default: 10 minutes.
+	MaxAge time.Duration
+}
+
+var _ Scorer = LeastUsed{}
+
+// mostUseAge is the default of LeastUsed.MaxAge: some rounds of asking, which is
+// done once a minute.
+const mostUseAge = 10 * time.Minute
+
+// Name implements Scorer.
+func (LeastUsed) Name() string { return "LeastUsed" }
+
+// Score implements Scorer.
+func (s LeastUsed) Score(r *Request, c *facts.State) int64 {
+	age := s.MaxAge
+	if age <= 0 {
+		age = mostUseAge
+	}
+	if c.UsedAt.IsZero() || !c.CapacityKnown || r.Now.Sub(c.UsedAt) > age {
+		return 50
+	}
+	return 100 - (usedPercent(c.Allocatable.MilliCPU, c.Used.MilliCPU)+usedPercent(c.Allocatable.Memory, c.Used.Memory))/2
 }
 
 // Stability prefers clusters that have work of the request: 100 for them, 0 for

@@ -37,6 +37,9 @@ func specErrors(s *v1alpha1.PlacementSpec, x *expressions) field.ErrorList {
 	if c := s.Count; c != nil {
 		errs = append(errs, validateRange(c.Min, c.Max, root.Child("count"), "min", "max")...)
 	}
+	if p := s.ReservePercent; p != nil && (*p < 0 || *p > 100) {
+		errs = append(errs, field.Invalid(root.Child("reservePercent"), *p, "must be 0 to 100"))
+	}
 	if n := len(s.Spread); n > mostLevels {
 		errs = append(errs, field.TooMany(root.Child("spread"), n, mostLevels))
 	}

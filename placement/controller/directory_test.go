@@ -209,6 +209,12 @@ func TestNarrowBoundsSpreadPriorityAndPreemption(t *testing.T) {
 	require.Equal(t, int32(10), n.spec.Priority)
 	require.Equal(t, v1alpha1.PreemptNever, n.spec.PreemptionPolicy)
 	require.Equal(t, []string{`Layer "a" allows a priority of 10 at most.`, `Layer "a" allows no preemption.`}, n.notes)
+	n = narrow(&v1alpha1.PlacementSpec{ReservePercent: new(int32(5))}, []named{{"a", &Policy{ReservePercent: 10}}, {"b", &Policy{ReservePercent: 8}}})
+	require.Equal(t, int32(10), *n.spec.ReservePercent, "a tenant may raise what stays free, and not lower it")
+	require.Equal(t, []string{`Layer "a" keeps 10% of every cluster free.`}, n.notes)
+	n = narrow(&v1alpha1.PlacementSpec{ReservePercent: new(int32(30))}, []named{{"a", &Policy{ReservePercent: 10}}})
+	require.Equal(t, int32(30), *n.spec.ReservePercent)
+	require.Empty(t, n.notes)
 	n = narrow(&v1alpha1.PlacementSpec{Priority: -5}, []named{{"a", &Policy{MaxPriority: new(int32(10)), NoPreemption: true}}})
 	require.Empty(t, n.notes, "nothing was narrowed")
 }

@@ -49,6 +49,9 @@ type Policy struct {
 	Tolerable []v1alpha1.Toleration
 	// Spread that every Placement has at least. A Placement may be stricter.
 	Spread []v1alpha1.Spread
+	// ReservePercent of every cluster that stays free beside the work. A Placement
+	// may keep more free, and so may the engine (placement.WithCapacityReserve).
+	ReservePercent int32
 	// MaxPriority that a Placement may have. Nil: any.
 	MaxPriority *int32
 	// NoPreemption says that no Placement pushes out others.
@@ -61,8 +64,8 @@ type Policy struct {
 	Rollout *v1alpha1.Rollout
 	// Defaults stand in for what a Placement leaves out: clusters,
 	// tolerations, preferred, scoring, affinity, antiAffinity, priority,
-	// preemptionPolicy, count, spread, division, rollout and moves.rebalance, each
-	// as a whole.
+	// preemptionPolicy, count, spread, division, reservePercent, rollout and
+	// moves.rebalance, each as a whole.
 	// The layer nearest to the Placement goes first.
 	Defaults *v1alpha1.PlacementSpec
 }

@@ -80,6 +80,7 @@ var limits = []struct {
 	{"tolerations", limitTolerations},
 	{"spread", limitSpread},
 	{"count", limitCount},
+	{"reservePercent", limitReserve},
 	{"priority", limitPriority},
 	{"preemptionPolicy", limitPreemption},
 }
@@ -103,6 +104,7 @@ func fill(s, defaults *v1alpha1.PlacementSpec) (filled []string) {
 	take("count", s.Count == nil, defaults.Count != nil, func() { s.Count = defaults.Count })
 	take("spread", s.Spread == nil, defaults.Spread != nil, func() { s.Spread = defaults.Spread })
 	take("division", s.Division == nil, defaults.Division != nil, func() { s.Division = defaults.Division })
+	take("reservePercent", s.ReservePercent == nil, defaults.ReservePercent != nil, func() { s.ReservePercent = defaults.ReservePercent })
 	take("rollout", s.Rollout == nil, defaults.Rollout != nil, func() { s.Rollout = defaults.Rollout })
 	take("moves.rebalance", s.Moves == nil || s.Moves.Rebalance == nil, defaults.Moves != nil && defaults.Moves.Rebalance != nil, func() {
 		moves := v1alpha1.MovePolicy{}
@@ -220,6 +222,16 @@ func lesser(a, b *int32) *int32 {
 		return b
 	}
 	return a
+}
+
+// limitReserve raises what stays free of every cluster.
+func limitReserve(s *v1alpha1.PlacementSpec, p named) (notes []string, refusal string) {
+	least := p.policy.ReservePercent
+	if least <= 0 || s.ReservePercent != nil && *s.ReservePercent >= least {
+		return nil, ""
+	}
+	s.ReservePercent = &least
+	return []string{fmt.Sprintf("Layer %q keeps %d%% of every cluster free.", p.layer, least)}, ""
 }
 
 // limitPriority bounds the priority.

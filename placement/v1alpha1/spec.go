@@ -73,6 +73,14 @@ type PlacementSpec struct {
 	// +optional
 	Division *Division `json:"division,omitempty"`
 
+	// reservePercent of what each cluster can allocate stays free beside the work.
+	// Where the platform keeps more free, that counts: it can be raised and not
+	// lowered here. Work that is placed stays when its cluster fills up.
+	// +optional
+	// +kubebuilder:validation:Minimum=0
+	// +kubebuilder:validation:Maximum=100
+	ReservePercent *int32 `json:"reservePercent,omitempty"`
+
 	// overrides change what is applied on chosen clusters, in order; what the
 	// platform changes or refuses on the way comes after them.
 	// +optional
@@ -193,6 +201,8 @@ const (
 //
 // +kubebuilder:validation:XValidation:rule="self.operator in ['Exists','DoesNotExist'] ? !has(self.values) || size(self.values) == 0 : has(self.values) && size(self.values) > 0",message="In, NotIn, Gt, Lt and SemVer need values; Exists and DoesNotExist take none"
 // +kubebuilder:validation:XValidation:rule="!(self.operator in ['Gt','Lt','SemVer']) || (has(self.values) && size(self.values) == 1)",message="Gt, Lt and SemVer take exactly one value"
+// +kubebuilder:validation:XValidation:rule="!(self.operator in ['Gt','Lt']) || !has(self.values) || size(self.values) != 1 || isQuantity(self.values[0])",message="Gt and Lt compare with a quantity"
+// +kubebuilder:validation:XValidation:rule="self.operator != 'SemVer' || !has(self.values) || size(self.values) != 1 || self.values[0].matches('[0-9]')",message="SemVer takes a range of versions, such as >=1.34.0 <1.37.0"
 type Requirement struct {
 	// key of the label or property.
 	// +kubebuilder:validation:MinLength=1
@@ -204,6 +214,7 @@ type Requirement struct {
 	// +optional
 	// +listType=atomic
 	// +kubebuilder:validation:MaxItems=256
+	// +kubebuilder:validation:items:MaxLength=317
 	Values []string `json:"values,omitempty"`
 }
 

@@ -8,6 +8,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"k8s.io/apiextensions-apiserver/pkg/apis/apiextensions"
 	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
+	crdvalidation "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/validation"
 	"k8s.io/apiextensions-apiserver/pkg/apiserver/schema"
 	"k8s.io/apiextensions-apiserver/pkg/apiserver/schema/cel"
 	"k8s.io/apiextensions-apiserver/pkg/apiserver/validation"
@@ -24,15 +25,18 @@ const (
 	perCheck = 10_000_000
 )
 
+// kinds that have the spec.
+var kinds = []string{"Placement", "ClusterPlacement"}
+
 // judge returns what an API server with our definition says to a spec: the same
 // code checks it against the schema and runs the rules.
-func judge(t *testing.T) func(spec string) string {
+func judge(t *testing.T, kind string) func(spec string) string {
 	t.Helper()
 	crds, err := v1alpha1.CRDs()
 	require.NoError(t, err)
 	var internal apiextensions.JSONSchemaProps
 	for _, crd := range crds {
-		if crd.Spec.Names.Kind == "Placement" {
+		if crd.Spec.Names.Kind == kind {
 			require.NoError(t, apiextensionsv1.Convert_v1_JSONSchemaProps_To_apiextensions_JSONSchemaProps(crd.Spec.Versions[0].Schema.OpenAPIV3Schema, &internal, nil))
 		}
 	}
@@ -43,7 +47,7 @@ func judge(t *testing.T) func(spec string) string {
 	rules := cel.NewValidator(structural, true, perCall)
 	return func(spec string) string {
 		var object map[string]any
-		encoded, err := yaml.YAMLToJSON([]byte("{apiVersion: placement.tmc-sdk.dev/v1alpha1, kind: Placement, metadata: {name: a}, spec: " + spec + "}"))
+		encoded, err := yaml.YAMLToJSON([]byte("{apiVersion: placement.tmc-sdk.dev/v1alpha1, kind: " + kind + ", metadata: {name: a}, spec: " + spec + "}"))
 		require.NoError(t, err, spec)
 		require.NoError(t, json.Unmarshal(encoded, &object), spec) // whole numbers are integers, as servers have them
 		errs := validation.ValidateCustomResource(nil, object, validator)
@@ -57,14 +61,29 @@ func judge(t *testing.T) func(spec string) string {
 }
 
 func TestTheSchemaRejectsWhatMakesNoSense(t *testing.T) {
-	ask := judge(t)
+	asks := map[string]func(string) string{}
+	for _, kind := range kinds {
+		asks[kind] = judge(t, kind)
+	}
 	for spec, want := range map[string]string{
-		`{resources: [{kind: ""}]}`:                                                   "kind",
-		`{resources: [{kind: A, name: a, labelSelector: {}}]}`:                        "name and labelSelector exclude each other",
-		`{clusters: {matchProperties: [{key: a, operator: In}]}}`:                     "need values",
-		`{clusters: {matchProperties: [{key: a, operator: Exists, values: [b]}]}}`:    "take none",
-		`{clusters: {matchProperties: [{key: a, operator: Gt, values: [1, 2]}]}}`:     "must be of type string",
-		`{clusters: {matchProperties: [{key: a, operator: Gt, values: ["1", "2"]}]}}`: "exactly one value",
+		`{resources: [{kind: ""}]}`:                                                                       "kind",
+		`{resources: [{kind: A, name: a, labelSelector: {}}]}`:                                            "name and labelSelector exclude each other",
+		`{clusters: {matchProperties: [{key: a, operator: In}]}}`:                                         "need values",
+		`{clusters: {matchProperties: [{key: a, operator: Exists, values: [b]}]}}`:                        "take none",
+		`{clusters: {matchProperties: [{key: a, operator: Gt, values: [1, 2]}]}}`:                         "must be of type string",
+		`{clusters: {matchProperties: [{key: a, operator: Gt, values: ["1", "2"]}]}}`:                     "exactly one value",
+		`{clusters: {matchProperties: [{key: a, operator: Gt, values: [much]}]}}`:                         "Gt and Lt compare with a quantity",
+		`{clusters: {matchExpressions: [{key: a, operator: Lt, values: ["1.2.3"]}]}}`:                     "Gt and Lt compare with a quantity",
+		`{clusters: {matchProperties: [{key: a, operator: SemVer, values: [new]}]}}`:                      "SemVer takes a range of versions",
+		`{preferred: [{weight: 1, clusters: {matchExpressions: [{key: a, operator: Gt, values: [x]}]}}]}`: "Gt and Lt compare with a quantity",
+		`{reservePercent: 101}`:                     "less than or equal to 100",
+		`{reservePercent: -1}`:                      "greater than or equal to 0",
+		`{moves: {rebalance: {minGain: 0}}}`:        "greater than or equal to 1",
+		`{moves: {rebalance: {minStaySeconds: 1}}}`: "greater than or equal to 60",
+		`{overrides: [{mergePatch: {}, jsonPatch: [{op: add, path: /a, value: 1}]}]}`: "give exactly one of",
+		`{overrides: [{jsonPatch: [{op: turn, path: /a}]}]}`:                          "Unsupported value",
+		`{division: {type: Weighted, weights: [{clusters: {}, weight: -1}]}}`:         "greater than or equal to 0",
+		`{division: {type: Most}}`:                                                    "Unsupported value",
 		`{clusters: {matchProperties: [{key: a, operator: Like, values: [b]}]}}`:      "Unsupported value",
 		`{tolerations: [{value: b}]}`:                                                 "needs operator Exists",
 		`{tolerations: [{key: a, operator: Exists, value: b}]}`:                       "takes no value",
@@ -102,12 +121,14 @@ func TestTheSchemaRejectsWhatMakesNoSense(t *testing.T) {
 		`{rollout: {soakSeconds: -1}}`:                                 "greater than or equal to 0",
 		`{rollout: {onFailure: Rollback}}`:                             "Unsupported value",
 	} {
-		require.Contains(t, ask(spec), want, spec)
+		for kind, ask := range asks {
+			require.Contains(t, ask(spec), want, "%s: %s", kind, spec)
+		}
 	}
 }
 
 func TestTheSchemaAdmitsWhatMakesSense(t *testing.T) {
-	ask := judge(t)
+	ask := judge(t, "Placement")
 	for _, spec := range []string{
 		`{}`,
 		`{tolerations: [{operator: Exists}, {key: a, tolerationSeconds: 0}, {key: a, value: b, effect: NoSchedule}]}`,
@@ -116,10 +137,26 @@ func TestTheSchemaAdmitsWhatMakesSense(t *testing.T) {
 		`{count: {max: 2}, spread: [{topologyKey: region, minGroups: 3, whenUnsatisfiable: ScheduleAnyway}]}`,
 		`{division: {type: Weighted, weights: [{clusters: {names: [a]}, weight: 0}], minPerCluster: 1, maxPerCluster: 1}}`,
 		`{rollout: {}}`,
+		`{reservePercent: 15, clusters: {matchProperties: [{key: cost, operator: Lt, values: ["0.35"]}, {key: m, operator: Gt, values: [12Gi]}, {key: v, operator: SemVer, values: [">=1.34.0 <1.37.0"]}]}}`,
 		`{rollout: {waves: [{name: a, clusters: {names: [x]}}, {name: b, clusters: {matchLabels: {c: d}}}], pauseAfter: a, paused: true, maxUnavailable: 3, onFailure: Continue}}`,
 		`{priority: -5, preemptionPolicy: PreemptLowerPriority, suspend: true, moves: {type: BreakBeforeMake}}`,
 	} {
 		require.Empty(t, ask(spec), spec)
+	}
+}
+
+// An API server takes the definitions: their rules cost no more than it allows.
+func TestTheDefinitionsAreAccepted(t *testing.T) {
+	crds, err := v1alpha1.CRDs()
+	require.NoError(t, err)
+	require.Len(t, crds, len(kinds))
+	for _, crd := range crds {
+		apiextensionsv1.SetDefaults_CustomResourceDefinition(crd)
+		apiextensionsv1.SetDefaults_CustomResourceDefinitionSpec(&crd.Spec)
+		var internal apiextensions.CustomResourceDefinition
+		require.NoError(t, apiextensionsv1.Convert_v1_CustomResourceDefinition_To_apiextensions_CustomResourceDefinition(crd, &internal, nil))
+		internal.Status.StoredVersions = []string{crd.Spec.Versions[0].Name}
+		require.Empty(t, crdvalidation.ValidateCustomResourceDefinition(t.Context(), &internal), crd.Name)
 	}
 }
 
@@ -137,5 +174,5 @@ func TestTheRolloutOfItsPageIsAdmitted(t *testing.T) {
 	require.NoError(t, err)
 	encoded, err := yaml.YAMLToJSON(spec)
 	require.NoError(t, err)
-	require.Empty(t, judge(t)(string(encoded)))
+	require.Empty(t, judge(t, "Placement")(string(encoded)))
 }

@@ -487,6 +487,11 @@ func (in *PlacementSpec) DeepCopyInto(out *PlacementSpec) {
 		*out = new(Division)
 		(*in).DeepCopyInto(*out)
 	}
+	if in.ReservePercent != nil {
+		in, out := &in.ReservePercent, &out.ReservePercent
+		*out = new(int32)
+		**out = **in
+	}
 	if in.Overrides != nil {
 		in, out := &in.Overrides, &out.Overrides
 		*out = make([]Override, len(*in))
