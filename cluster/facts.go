@@ -18,6 +18,8 @@ type (
 	Snapshot = facts.Snapshot
 	// Resources is an amount of compute resources in base units.
 	Resources = facts.Resources
+	// Lot is a number of equal nodes or pods.
+	Lot = facts.Lot
 	// Property is a typed fact about a cluster, with its age.
 	Property = facts.Property
 	// Concern is something that is wrong with a cluster, or soon will be.

@@ -149,6 +149,8 @@ func (m *member) assemble(now time.Time, grace time.Duration) *State {
 		CapacityKnown:    c.known,
 		FreeSlots:        c.slots,
 		MoreSlots:        c.moreSlots,
+		NodeRoom:         c.rooms,
+		Pods:             c.lots,
 		APIs:             m.facts.apis,
 	}
 	if st.UID == "" {
@@ -175,6 +177,7 @@ func sameState(a, b *State) bool {
 		equalResources(&a.Allocatable, &b.Allocatable) && equalResources(&a.Allocated, &b.Allocated) &&
 		equalResources(&a.Used, &b.Used) && a.UsedAt.Equal(b.UsedAt) &&
 		a.MoreSlots == b.MoreSlots && slices.EqualFunc(a.FreeSlots, b.FreeSlots, func(x, y Resources) bool { return equalResources(&x, &y) }) &&
+		slices.EqualFunc(a.NodeRoom, b.NodeRoom, sameLot) && slices.EqualFunc(a.Pods, b.Pods, sameLot) &&
 		maps.Equal(a.Labels, b.Labels) && maps.Equal(a.Properties, b.Properties) &&
 		slices.EqualFunc(a.Taints, b.Taints, facts.SameTaint) && slices.Equal(a.Concerns, b.Concerns)
 }

@@ -15,12 +15,10 @@ func (u *usage) freeSlotsLocked() (slots []Resources, more bool) {
 	if u.slotsFresh {
 		return u.slots, u.moreSlots
 	}
-	for _, n := range u.nodes {
-		if !n.counted {
-			continue
-		}
-		free := n.allocatable.Sub(n.allocated)
-		if free.Pods < 1 || slices.ContainsFunc(slots, func(s Resources) bool { return dominates(&s, &free) }) {
+	rooms := u.roomsLocked()
+	for i := range rooms {
+		free := rooms[i].Each
+		if slices.ContainsFunc(slots, func(s Resources) bool { return dominates(&s, &free) }) {
 			continue
 		}
 		slots = slices.DeleteFunc(slots, func(s Resources) bool { return dominates(&free, &s) })
@@ -28,7 +26,6 @@ func (u *usage) freeSlotsLocked() (slots []Resources, more bool) {
 			more = true
 			continue
 		}
-		free.Extended = settled(free).Extended
 		slots = append(slots, free)
 	}
 	if more {
@@ -36,6 +33,9 @@ func (u *usage) freeSlotsLocked() (slots []Resources, more bool) {
 		slots = nil
 	}
 	slices.SortFunc(slots, compareResources)
+	if u.rooms, u.lots = nil, nil; u.nodesRead && u.podsRead {
+		u.rooms, u.lots = fewer(rooms, false), u.podLotsLocked()
+	}
 	u.slots, u.moreSlots, u.slotsFresh = slots, more, true
 	return slots, more
 }

@@ -38,6 +38,8 @@ type usage struct {
 	// slots are what is free on single nodes, as of when they were fresh.
 	slots                 []Resources
 	moreSlots, slotsFresh bool
+	// rooms and lots are NodeRoom and Pods of a State, fresh with slots.
+	rooms, lots []Lot
 
 	// inUse is what the nodes use, where somebody tells.
 	inUse inUse
@@ -301,6 +303,7 @@ type capacity struct {
 	kinds           []nodeKind
 	slots           []Resources
 	moreSlots       bool
+	rooms, lots     []Lot
 	// known says that nodes and pods have been read, nodesRead that nodes have.
 	known, nodesRead bool
 }
@@ -318,6 +321,8 @@ func (u *usage) capacity() capacity {
 	return capacity{
 		slots:       slots,
 		moreSlots:   more,
+		rooms:       u.rooms,
+		lots:        u.lots,
 		allocatable: settled(u.allocatable),
 		allocated:   settled(u.allocated),
 		inUse:       u.inUse,

@@ -71,6 +71,7 @@ func TestUsageIsWhatARecountGives(t *testing.T) {
 				got := u.capacity()
 				want := recount(nodes, pods)
 				want.slots, want.moreSlots = got.slots, got.moreSlots // TestFitsIsWhatHeadroomSays
+				want.rooms, want.lots = got.rooms, got.lots           // and TestRoomOfManyNodesIsABound
 				want.known, want.nodesRead = got.known, got.nodesRead
 				if diff := cmp.Diff(want, got, cmp.AllowUnexported(capacity{}, nodeKind{}, inUse{}), cmpopts.EquateEmpty()); diff != "" {
 					t.Fatalf("capacity (-recount +usage):\n%s", diff)

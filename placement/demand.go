@@ -33,6 +33,7 @@ type demand struct {
 type workloadPart struct {
 	replicas int64
 	unit     facts.Resources
+	at       int // in the request
 }
 
 // unbounded is the number of slots of a cluster whose capacity is not known, or
@@ -55,24 +56,31 @@ func demandOf(r *Request, reserve int) demand {
 			if d.parts == nil {
 				d.parts = make([]workloadPart, 0, len(r.Workloads))
 			}
-			d.parts = append(d.parts, workloadPart{n, unit(w)})
+			d.parts = append(d.parts, workloadPart{n, unit(w), i})
 			d.total += n
 		}
 	}
 	d.total = min(d.total, unbounded)
-	d.least = d.total
+	d.least = leastOf(r, d.total)
 	if division(r) != v1alpha1.DivisionDuplicated {
-		least := int64(1)
-		if m := r.Spec.Division.MinPerCluster; m != nil {
-			least = max(least, int64(*m))
-		}
 		if m := r.Spec.Division.MaxPerCluster; m != nil {
 			d.most = max(0, int64(*m))
 		}
-		d.least = min(d.total, least)
 	}
 	d.reckonOwn(r)
 	return d
+}
+
+// leastOf returns the least of so many replicas that a chosen cluster gets.
+func leastOf(r *Request, total int64) int64 {
+	if division(r) == v1alpha1.DivisionDuplicated {
+		return total
+	}
+	least := int64(1)
+	if m := r.Spec.Division.MinPerCluster; m != nil {
+		least = max(least, int64(*m))
+	}
+	return min(total, least)
 }
 
 // unit is what one replica of a workload requests, or the workload itself.
@@ -223,12 +231,47 @@ func (d *demand) fits(r *Request, c *facts.State) bool {
 }
 
 // slots returns how many replicas fit on a cluster, those of the request that
-// are there counted in.
+// are there counted in: by the sums, and on its nodes where it is known what is
+// free on each.
 func (d *demand) slots(r *Request, c *facts.State) int64 {
 	if !c.CapacityKnown {
 		return unbounded
 	}
-	return d.slotsIn(d.free(r, c))
+	n := d.slotsIn(d.free(r, c))
+	if c.NodeRoom == nil || n == 0 {
+		return n
+	}
+	at := r.targetAt(c.Name)
+	for i := range d.parts {
+		own := int64(0)
+		if at >= 0 {
+			own = d.ownPart(r, i, at)
+		}
+		if most := sum(own, onNodesOf(&r.Workloads[d.parts[i].at], c, d.partOf(i, n))); most < d.partOf(i, n) {
+			n = min(n, product(most, d.total)/d.parts[i].replicas)
+		}
+	}
+	return n
+}
+
+// onNodesOf returns how many more replicas of a workload have room on the nodes of a
+// cluster, and stops counting at most. Where replicas consist of several kinds of
+// pods each is looked at by itself.
+func onNodesOf(w *Workload, c *facts.State, most int64) int64 {
+	fit := func(requests *facts.Resources, count int64) {
+		if isNothing(requests) || count <= 0 || most <= 0 {
+			return
+		}
+		pod, each := onePodOf(*requests), product(max(1, requests.Pods), count)
+		if room, ok := c.Room(&pod, product(most, each)); ok {
+			most = min(most, room/each)
+		}
+	}
+	fit(&w.Requests, 1)
+	for i := range w.Templates {
+		fit(&w.Templates[i].Requests, w.Templates[i].Count)
+	}
+	return most
 }
 
 func (d *demand) slotsIn(have facts.Resources) int64 {

@@ -146,7 +146,7 @@ func without(fleet *facts.Snapshot, claims []claim) *facts.Snapshot {
 			freed[c.cluster] = state
 		}
 		state.Allocated = state.Allocated.Sub(c.amount)
-		state.FreeSlots, state.MoreSlots = nil, true // who leaves which node is not known
+		state.FreeSlots, state.MoreSlots, state.NodeRoom = nil, true, nil // who leaves which node is not known
 	}
 	states := make([]*facts.State, 0, len(freed))
 	for _, state := range freed {

@@ -2,6 +2,8 @@ package placement_test
 
 import (
 	"fmt"
+	"maps"
+	"slices"
 	"testing"
 	"time"
 
@@ -375,6 +377,70 @@ func TestNodes(t *testing.T) {
 				r.Current = []v1alpha1.Target{{Cluster: tc.on}}
 			}
 			d, err := engine.Place(t.Context(), r, fleet)
+			require.NoError(t, err)
+			require.Equal(t, tc.want, outcome(d), "%s\n%s", tc.reason, d.Explain())
+			require.Contains(t, d.Explain(), tc.says)
+		})
+	}
+}
+
+// lots are nodes by what is free on each, in thousandths of a core.
+func lots(counts map[int64]int64) func(*facts.State) {
+	return func(s *facts.State) {
+		s.FreeSlots, s.NodeRoom = nil, []facts.Lot{}
+		var sum int64
+		for _, cpu := range slices.Sorted(maps.Keys(counts)) {
+			each := facts.Resources{MilliCPU: cpu, Memory: 64 << 30, Pods: 100}
+			s.FreeSlots = []facts.Resources{each} // the last has the most
+			s.NodeRoom = append(s.NodeRoom, facts.Lot{Each: each, Count: counts[cpu]})
+			sum += cpu * counts[cpu]
+		}
+		s.Allocatable = facts.Resources{MilliCPU: sum, Memory: 640 << 30, Pods: 1000}
+	}
+}
+
+// How many replicas a cluster gets is what its nodes hold, not what their sum would.
+func TestSharesRespectNodes(t *testing.T) {
+	for name, tc := range map[string]struct {
+		reason  string
+		request placement.Request
+		want    []string
+		says    string
+	}{
+		"divided by capacity": {
+			reason:  "a has 10 cores in pieces of which each holds one pod of 1.5 cores, b as many on one node",
+			request: placement.Request{Spec: &v1alpha1.PlacementSpec{Count: &v1alpha1.Count{Min: new(int32(2)), Max: new(int32(2))}, Clusters: &v1alpha1.ClusterSelector{Names: []string{"a", "b"}}, Division: divided(v1alpha1.DivisionCapacity)}, Workloads: replicas(11, 1500)},
+			want:    []string{"a:5", "b:6"},
+		},
+		"more than nodes hold": {
+			reason:  "by the sums there would be room for twelve",
+			request: placement.Request{Spec: &v1alpha1.PlacementSpec{Count: &v1alpha1.Count{Min: new(int32(2)), Max: new(int32(2))}, Clusters: &v1alpha1.ClusterSelector{Names: []string{"a", "b"}}, Division: divided(v1alpha1.DivisionCapacity)}, Workloads: replicas(12, 1500)},
+			want:    []string{"a:5", "b:6"},
+			says:    "take 11 of 12 replicas",
+		},
+		"what runs there has its place": {
+			reason: "three are there, on nodes that show what is left: room for five",
+			request: placement.Request{
+				Spec:    &v1alpha1.PlacementSpec{Clusters: &v1alpha1.ClusterSelector{Names: []string{"a"}}, Division: divided(v1alpha1.DivisionCapacity)},
+				Current: []v1alpha1.Target{{Cluster: "a", Share: new(int64(3))}}, Workloads: replicas(9, 1500),
+			},
+			want: []string{"a:8"},
+			says: "take 8 of 9 replicas",
+		},
+		"duplicated": {
+			reason:  "all of them must have room on nodes",
+			request: placement.Request{Spec: &v1alpha1.PlacementSpec{Count: &v1alpha1.Count{}}, Workloads: replicas(6, 1500)},
+			want:    []string{"b", "many"},
+			says:    "the nodes of the cluster have room for 5 of the 6 pods that it would get at least, each a pod of web, which requests 1500m cpu",
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			engine, err := placement.NewEngine()
+			require.NoError(t, err)
+			fleet := facts.NewSnapshot(state("a", "", lots(map[int64]int64{2000: 5})), state("b", "", lots(map[int64]int64{10_000: 1})),
+				state("many", "", lots(map[int64]int64{2000: 5, 1500: 100})))
+			tc.request.Workloads[0].Name = "web"
+			d, err := engine.Place(t.Context(), &tc.request, fleet)
 			require.NoError(t, err)
 			require.Equal(t, tc.want, outcome(d), "%s\n%s", tc.reason, d.Explain())
 			require.Contains(t, d.Explain(), tc.says)

@@ -72,6 +72,13 @@ type State struct {
 	// are too many to keep; then there are none here.
 	FreeSlots []Resources
 	MoreSlots bool
+	// NodeRoom is what is free on each node that takes pods, and Pods are the
+	// requests of those that run, like ones together; nil where nobody says. Of many
+	// nodes that differ, some that are nearly alike count as the least of them, and of
+	// many pods as the greatest of them: Room says rather less than there is, and a
+	// plan rather more than is needed. Pods that request extended resources are not
+	// among Pods.
+	NodeRoom, Pods []Lot
 
 	// APIs that the cluster serves, among those the fleet looks for. Nil:
 	// not known, and then API rules do not refuse the cluster.

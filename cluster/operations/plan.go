@@ -46,6 +46,9 @@ func (p *Plan) String() string {
 		for _, name := range slices.Sorted(maps.Keys(l.Short)) {
 			fmt.Fprintf(&b, "%s: its work has no room elsewhere: %s %s are missing\n", p.Cluster, planning.Format(l.Short[name], name), name)
 		}
+		if l.Homeless > 0 {
+			fmt.Fprintf(&b, "%s: %d of its pods find no node elsewhere that has room for one of them\n", p.Cluster, l.Homeless)
+		}
 	}
 	return b.String()
 }

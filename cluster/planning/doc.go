@@ -30,7 +30,9 @@
 //
 // # Considerations
 //
-// Sums are compared, not nodes: what does not fit here fits nowhere, and what
-// fits here may still be too large for any single node (Fleet.Headroom looks at
-// those), or be kept from it by a rule of placement.
+// Sums are compared first: what does not fit by them fits nowhere. Where every
+// cluster says what is free on its nodes, a node is then looked for, for each pod
+// that would have to move, the largest first: that is no proof that none could do
+// better, and whether a rule of placement lets a pod go there is not asked. Clusters
+// in pull mode do not tell of their nodes.
 package planning

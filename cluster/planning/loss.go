@@ -30,10 +30,19 @@ type Loss struct {
 	// and where no cluster is left that offers any, 1 and what is needed.
 	Tightest corev1.ResourceName `json:"tightest,omitempty"`
 	Used     float64             `json:"used,omitempty"`
+	// NodesChecked says that a node was looked for, too, for every pod that the lost
+	// clusters run, but for those that request extended resources. It is done where
+	// all clusters say what is free on their nodes, and only of the worst losses.
+	NodesChecked bool `json:"nodesChecked,omitempty"`
+	// Homeless are the pods that would find no node, though the sums fit, and Largest
+	// is what the largest of them requests.
+	Homeless int64               `json:"homeless,omitempty"`
+	Largest  corev1.ResourceList `json:"largest,omitempty"`
 }
 
-// Fits says whether what the lost clusters run has room elsewhere.
-func (l *Loss) Fits() bool { return len(l.Short) == 0 }
+// Fits says whether what the lost clusters run has room elsewhere: by sums, and on
+// nodes where they were looked at.
+func (l *Loss) Fits() bool { return len(l.Short) == 0 && l.Homeless == 0 }
 
 // group is all clusters with one value of the topology key.
 type group struct {
@@ -67,6 +76,7 @@ func Losses(fleet *cluster.Snapshot, topologyKey string, n int) ([]Loss, error) 
 	slices.SortStableFunc(all, func(a, b Loss) int {
 		return cmp.Or(cmp.Compare(b.Used, a.Used), slices.Compare(a.Lost, b.Lost))
 	})
+	checkNodes(all, fleet, topologyKey)
 	return all, nil
 }
 
@@ -75,7 +85,9 @@ func Losses(fleet *cluster.Snapshot, topologyKey string, n int) ([]Loss, error) 
 func LossOf(fleet *cluster.Snapshot, clusters ...string) Loss {
 	groups, total := groupBy(fleet, "cluster")
 	lost := slices.DeleteFunc(groups, func(g *group) bool { return !slices.Contains(clusters, g.name) })
-	return lose(&total, names(&total.allocated), lost...)
+	l := []Loss{lose(&total, names(&total.allocated), lost...)}
+	checkNodes(l, fleet, "cluster")
+	return l[0]
 }
 
 func groupBy(fleet *cluster.Snapshot, topologyKey string) (groups []*group, total group) {
@@ -167,6 +179,16 @@ func minus(sum, part cluster.Resources) cluster.Resources {
 	return out
 }
 
+// homeless says how many pods find no node, for people.
+func (l *Loss) homeless() string {
+	var requests []string
+	for _, name := range slices.Sorted(maps.Keys(l.Largest)) {
+		q := l.Largest[name]
+		requests = append(requests, fmt.Sprintf("%s %s", q.String(), name))
+	}
+	return fmt.Sprintf("nodes for %d pods, the largest of %s", l.Homeless, cmp.Or(strings.Join(requests, ", "), "no requests"))
+}
+
 // FormatLosses prints the worst losses as a table for people, at most the given
 // number of them.
 func FormatLosses(all []Loss, most int) string {
@@ -177,9 +199,15 @@ func FormatLosses(all []Loss, most int) string {
 		for _, name := range slices.Sorted(maps.Keys(l.Short)) {
 			short = append(short, fmt.Sprintf("%s %s", Format(l.Short[name], name), name))
 		}
+		if l.Homeless > 0 {
+			short = append(short, l.homeless())
+		}
 		fits, used := "yes", fmt.Sprintf("%.0f%%", 100*l.Used)
-		if !l.Fits() {
+		switch {
+		case len(l.Short) > 0:
 			fits, used = "no", "full"
+		case !l.Fits():
+			fits = "no"
 		}
 		rows = append(rows, []string{
 			strings.Join(l.Lost, " + "), strconv.Itoa(l.Clusters), fits,

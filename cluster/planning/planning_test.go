@@ -8,6 +8,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
+	"slices"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -199,6 +201,75 @@ func TestLosses(t *testing.T) {
 	}
 	_, err := planning.Losses(tmccluster.NewSnapshot(), "cluster", 3)
 	require.ErrorContains(t, err, "ask for 1 or 2")
+}
+
+// on has a cluster say what is free on its nodes, and what its pods request, by
+// cores.
+func on(rooms, pods map[int64]int64) func(*tmccluster.State) {
+	lots := func(counts map[int64]int64, places int64) []tmccluster.Lot {
+		list := []tmccluster.Lot{}
+		for _, n := range slices.Sorted(maps.Keys(counts)) {
+			list = append(list, tmccluster.Lot{Each: tmccluster.Resources{MilliCPU: 1000 * n, Pods: places}, Count: counts[n]})
+		}
+		return list
+	}
+	return func(s *tmccluster.State) { s.NodeRoom, s.Pods = lots(rooms, 10), lots(pods, 1) }
+}
+
+func TestALossIsLookedAtNodeByNode(t *testing.T) {
+	cases := map[string]struct {
+		reason   string
+		fleet    []*tmccluster.State
+		checked  bool
+		homeless int64
+	}{
+		"room": {
+			reason:  "two pods of two cores go to two nodes of three",
+			fleet:   []*tmccluster.State{state("a", "", 10, 4, on(nil, map[int64]int64{2: 2})), state("b", "", 10, 4, on(map[int64]int64{3: 2}, nil))},
+			checked: true,
+		},
+		"in pieces": {
+			reason:  "six cores are free and no node has room for a pod of four",
+			fleet:   []*tmccluster.State{state("a", "", 10, 4, on(nil, map[int64]int64{4: 1})), state("b", "", 10, 4, on(map[int64]int64{3: 2}, nil))},
+			checked: true, homeless: 1,
+		},
+		"some": {
+			reason:  "nodes of three cores hold one pod of two each, and one core is left over",
+			fleet:   []*tmccluster.State{state("a", "", 20, 8, on(nil, map[int64]int64{2: 4})), state("b", "", 20, 11, on(map[int64]int64{3: 3}, nil))},
+			checked: true, homeless: 1,
+		},
+		"the largest first": {
+			reason:  "small pods leave the large node to the large one",
+			fleet:   []*tmccluster.State{state("a", "", 20, 8, on(nil, map[int64]int64{1: 4, 4: 1})), state("b", "", 20, 12, on(map[int64]int64{1: 4, 4: 1}, nil))},
+			checked: true,
+		},
+		"not known": {
+			reason: "a cluster that does not tell of its nodes may have room",
+			fleet:  []*tmccluster.State{state("a", "", 10, 4, on(nil, map[int64]int64{4: 1})), state("b", "", 10, 4)},
+		},
+		"cordoned": {
+			reason: "its nodes take nothing in",
+			fleet: []*tmccluster.State{
+				state("a", "", 10, 4, on(nil, map[int64]int64{4: 1})), state("b", "", 10, 4, on(map[int64]int64{3: 2}, nil)),
+				state("c", "", 10, 4, on(map[int64]int64{6: 1}, nil), func(s *tmccluster.State) { s.Unschedulable = true }),
+			},
+			checked: true, homeless: 1,
+		},
+	}
+	for name, tc := range cases {
+		t.Run(name, func(t *testing.T) {
+			l := planning.LossOf(tmccluster.NewSnapshot(tc.fleet...), "a")
+			require.Empty(t, l.Short, "the sums fit")
+			require.Equal(t, tc.checked, l.NodesChecked, tc.reason)
+			require.Equal(t, tc.homeless, l.Homeless, tc.reason)
+			require.Equal(t, tc.homeless == 0, l.Fits())
+		})
+	}
+	fleet := tmccluster.NewSnapshot(cases["in pieces"].fleet...)
+	all, err := planning.Losses(fleet, "cluster", 1)
+	require.NoError(t, err)
+	require.Equal(t, []string{"a"}, all[0].Lost, "what finds no node comes first")
+	require.Contains(t, planning.FormatLosses(all, 1), "nodes for 1 pods, the largest of 4 cpu")
 }
 
 // TestALossThatFitsCanBePlaced checks losses against putting each lost

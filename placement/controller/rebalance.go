@@ -58,7 +58,7 @@ func (c *Controller) gain(ctx context.Context, r *placement.Request, kept *place
 		if state, ok := fleet.Lookup(name); ok {
 			without := *state
 			without.Allocated = state.Allocated.Sub(used)
-			without.FreeSlots, without.MoreSlots = nil, true // its pods leave nodes, too
+			without.FreeSlots, without.MoreSlots, without.NodeRoom = nil, true, nil // its pods leave nodes, too
 			empty = empty.With(&without)
 		}
 	}

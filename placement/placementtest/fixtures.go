@@ -53,6 +53,9 @@ func States() []*facts.State {
 				{MilliCPU: int64(i%9) * 200, Memory: int64(i%3) << 30, Pods: 10},
 				{MilliCPU: int64(i%4) * 200, Memory: 4 << 30, Pods: int64(i % 6), Extended: map[corev1.ResourceName]int64{"example.com/gpu": int64(i % 3)}},
 			}, i%46 == 0
+			if i%4 == 0 {
+				s.NodeRoom = []facts.Lot{{Each: s.FreeSlots[0], Count: int64(i%3) + 1}, {Each: s.FreeSlots[1], Count: 1}}
+			}
 		}
 		if i%5 == 0 {
 			effect := []corev1.TaintEffect{corev1.TaintEffectNoSchedule, corev1.TaintEffectPreferNoSchedule, corev1.TaintEffectNoExecute}[i%3]
