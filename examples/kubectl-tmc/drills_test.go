@@ -123,6 +123,38 @@ func (w *world) drillClusterFromOldEtcd(tenant tmcenvtest.Workspace, home string
 	stop()
 }
 
+// drillRegionLost loses the only cluster of a region for longer than the grace, while
+// the controller runs, and has it back.
+func (w *world) drillRegionLost(tenant tmcenvtest.Workspace, home, other string) {
+	t := w.t
+	w.grace = 5 * time.Second
+	stop := w.start(transform.HashedNaming{})
+	w.settled(tenant, home)
+	lost := w.copyOf(home, "web")
+	reached := w.timed("a region is lost, and back")
+	w.clusters[home].Kill()
+	w.until("the tenant sees its work healthy in the other region", func() error {
+		web := &appsv1.Deployment{}
+		if err := w.at(tenant.Path).Get(t.Context(), client.ObjectKey{Namespace: "default", Name: "web"}, web); err != nil {
+			return err
+		}
+		if n := len(w.podsOf(other, "web")); n != 3 || web.Status.ReadyReplicas != 3 || len(w.copies(other)) != 1 {
+			return fmt.Errorf("%d pods, %d ready", n, web.Status.ReadyReplicas)
+		}
+		return nil
+	})
+	reached("the tenant sees its work healthy in the other region")
+	moved := w.copyOf(other, "web")
+	require.NoError(t, w.clusters[home].Restart(t.Context()))
+	reached("the region is back")
+	w.settled(tenant, other) // and nowhere else
+	reached("what the region still ran is retired")
+	require.NotEqual(t, lost.UID, moved.UID)
+	require.Equal(t, moved.UID, w.copyOf(other, "web").UID, "what took over stays")
+	stop()
+	w.grace = 5 * time.Minute
+}
+
 func named(name string) *appsv1.Deployment {
 	return &appsv1.Deployment{ObjectMeta: metav1.ObjectMeta{Namespace: "default", Name: name}}
 }

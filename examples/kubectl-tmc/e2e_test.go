@@ -58,8 +58,9 @@ func TestOnRealServers(t *testing.T) {
 	w.drillControllerWiped(tenant, home, stop)
 	w.drillKCPFromSnapshot(tenant, home)
 	w.drillClusterFromOldEtcd(tenant, home)
+	w.drillRegionLost(tenant, home, other)
 	w.auditIsWhole()
-	w.drillKCPLost(tenant, home)
+	w.drillKCPLost(tenant, other)
 }
 
 // settled waits until the tenant's work is healthy on one cluster alone, and

@@ -54,12 +54,14 @@ type world struct {
 	binary   string
 	dir      string
 	platform logicalcluster.Path
+	clients  map[string]client.Client // by server
+	grace    time.Duration            // of the next controller's fleet
 }
 
 func newWorld(t *testing.T) *world {
 	t.Helper()
 	log.SetLogger(logr.Discard())
-	w := &world{t: t, clusters: map[string]*tmcenvtest.Cluster{}, dir: t.TempDir()}
+	w := &world{t: t, clusters: map[string]*tmcenvtest.Cluster{}, clients: map[string]client.Client{}, grace: 5 * time.Minute, dir: t.TempDir()}
 	w.binary = filepath.Join(w.dir, "kubectl-tmc")
 	built := make(chan error, 1)
 	go func() {
@@ -171,16 +173,28 @@ func (w *world) at(path logicalcluster.Path) client.Client {
 	if !s.IsGroupRegistered(apiextensionsv1.GroupName) {
 		require.NoError(w.t, apiextensionsv1.AddToScheme(s))
 	}
-	c, err := client.New(w.kcp.Config(path), client.Options{Scheme: s})
+	cfg := w.kcp.Config(path)
+	return w.client(fmt.Sprint(cfg.Host, cfg.BearerToken, string(cfg.CAData), string(cfg.CertData)), func() (client.Client, error) {
+		return client.New(cfg, client.Options{Scheme: s})
+	})
+}
+
+// client returns the client for a server, made at its first use: each has to ask
+// what is served before it can ask for anything.
+func (w *world) client(server string, make func() (client.Client, error)) client.Client {
+	w.t.Helper()
+	if c, ok := w.clients[server]; ok {
+		return c
+	}
+	c, err := make()
 	require.NoError(w.t, err)
+	w.clients[server] = c
 	return c
 }
 
 func (w *world) on(cluster string) client.Client {
 	w.t.Helper()
-	c, err := w.clusters[cluster].Client()
-	require.NoError(w.t, err)
-	return c
+	return w.client(cluster, w.clusters[cluster].Client)
 }
 
 func (w *world) until(what string, holds func() error) {
@@ -232,7 +246,7 @@ func (w *world) start(naming transform.Naming) (stop func()) {
 	w.t.Helper()
 	recorder, err := audit.Open(audit.Writer("controller-0"), audit.Directory(w.auditDir(), audit.Rotation{}))
 	require.NoError(w.t, err)
-	mgr, err := compose(w.kcp.Config(w.platform), naming, recorder)
+	mgr, err := compose(w.kcp.Config(w.platform), naming, recorder, tmccluster.WithGrace(w.grace))
 	require.NoError(w.t, err)
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
@@ -255,7 +269,7 @@ func (w *world) start(naming transform.Naming) (stop func()) {
 
 func (w *world) auditDir() string { return filepath.Join(w.dir, "audit") }
 
-func compose(platform *rest.Config, naming transform.Naming, recorder *audit.Log) (mcmanager.Manager, error) {
+func compose(platform *rest.Config, naming transform.Naming, recorder *audit.Log, more ...tmccluster.Option) (mcmanager.Manager, error) {
 	deployment, configMap := appsv1.SchemeGroupVersion.WithKind("Deployment"), corev1.SchemeGroupVersion.WithKind("ConfigMap")
 	tenants, err := workspaces.NewProvider(platform, "tmc", workspaces.Options{})
 	if err != nil {
@@ -265,8 +279,8 @@ func compose(platform *rest.Config, naming transform.Naming, recorder *audit.Log
 	if err != nil {
 		return nil, err
 	}
-	fleet, err := tmccluster.NewFleet(tmccluster.WithSource(tmccluster.FromObjects(platform)), tmccluster.WithAPIs(deployment, configMap),
-		tmccluster.WithProbe(tmccluster.ProbePolicy{Interval: time.Second, Timeout: 5 * time.Second, FailureThreshold: 5, SuccessThreshold: 1}))
+	fleet, err := tmccluster.NewFleet(append(more, tmccluster.WithSource(tmccluster.FromObjects(platform)), tmccluster.WithAPIs(deployment, configMap),
+		tmccluster.WithProbe(tmccluster.ProbePolicy{Interval: time.Second, Timeout: 5 * time.Second, FailureThreshold: 5, SuccessThreshold: 1}))...)
 	if err != nil {
 		return nil, err
 	}
