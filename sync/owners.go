@@ -165,6 +165,6 @@ func (l *Loop) ownerSeen(before, now *unstructured.Unstructured) {
 		return
 	}
 	if marks, ok := transform.ReadMarks(now); ok {
-		l.enqueueDependents(multicluster.ClusterName(marks.Origin.LogicalCluster), marks.UID)
+		l.enqueueDependents(multicluster.ClusterName(marks.LogicalCluster), marks.UID)
 	}
 }

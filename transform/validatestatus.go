@@ -71,7 +71,7 @@ func (f Fields) Validate() error {
 			return fmt.Errorf("the key of Each[%d], %q, is missing: name the field that tells its items apart", i, e.Field)
 		}
 		if err := (Fields{Sum: e.Sum, Agree: append(slices.Clone(e.Agree), e.Key)}).Validate(); err != nil {
-			return fmt.Errorf("Each[%d], %q: %w", i, e.Field, err)
+			return fmt.Errorf("in Each[%d], %q: %w", i, e.Field, err)
 		}
 	}
 	return nil
