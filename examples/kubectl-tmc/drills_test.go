@@ -13,6 +13,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	tmcenvtest "github.com/tmc-sdk/tmc/envtest"
+	"github.com/tmc-sdk/tmc/placement/v1alpha1"
 	"github.com/tmc-sdk/tmc/transform"
 )
 
@@ -129,6 +130,11 @@ func (w *world) drillRegionLost(tenant tmcenvtest.Workspace, home, other string)
 	t := w.t
 	w.grace = 5 * time.Second
 	stop := w.start(transform.HashedNaming{})
+	restrict := func(clusters string) {
+		p := &v1alpha1.Placement{ObjectMeta: metav1.ObjectMeta{Namespace: "default", Name: "default"}}
+		require.NoError(t, w.at(tenant.Path).Patch(t.Context(), p, client.RawPatch(types.MergePatchType, fmt.Appendf(nil, `{"spec":{"clusters":%s}}`, clusters))))
+	}
+	restrict("null") // a move before has tied it to its cluster
 	w.settled(tenant, home)
 	lost := w.copyOf(home, "web")
 	reached := w.timed("a region is lost, and back")
@@ -151,6 +157,8 @@ func (w *world) drillRegionLost(tenant tmcenvtest.Workspace, home, other string)
 	reached("what the region still ran is retired")
 	require.NotEqual(t, lost.UID, moved.UID)
 	require.Equal(t, moved.UID, w.copyOf(other, "web").UID, "what took over stays")
+	restrict(`{"names":["` + other + `"]}`) // for the drill that decides anew
+	w.settled(tenant, other)
 	stop()
 	w.grace = 5 * time.Minute
 }

@@ -54,14 +54,13 @@ type world struct {
 	binary   string
 	dir      string
 	platform logicalcluster.Path
-	clients  map[string]client.Client // by server
-	grace    time.Duration            // of the next controller's fleet
+	grace    time.Duration // of the next controller's fleet
 }
 
 func newWorld(t *testing.T) *world {
 	t.Helper()
 	log.SetLogger(logr.Discard())
-	w := &world{t: t, clusters: map[string]*tmcenvtest.Cluster{}, clients: map[string]client.Client{}, grace: 5 * time.Minute, dir: t.TempDir()}
+	w := &world{t: t, clusters: map[string]*tmcenvtest.Cluster{}, grace: 5 * time.Minute, dir: t.TempDir()}
 	w.binary = filepath.Join(w.dir, "kubectl-tmc")
 	built := make(chan error, 1)
 	go func() {
@@ -173,28 +172,16 @@ func (w *world) at(path logicalcluster.Path) client.Client {
 	if !s.IsGroupRegistered(apiextensionsv1.GroupName) {
 		require.NoError(w.t, apiextensionsv1.AddToScheme(s))
 	}
-	cfg := w.kcp.Config(path)
-	return w.client(fmt.Sprint(cfg.Host, cfg.BearerToken, string(cfg.CAData), string(cfg.CertData)), func() (client.Client, error) {
-		return client.New(cfg, client.Options{Scheme: s})
-	})
-}
-
-// client returns the client for a server, made at its first use: each has to ask
-// what is served before it can ask for anything.
-func (w *world) client(server string, make func() (client.Client, error)) client.Client {
-	w.t.Helper()
-	if c, ok := w.clients[server]; ok {
-		return c
-	}
-	c, err := make()
+	c, err := client.New(w.kcp.Config(path), client.Options{Scheme: s})
 	require.NoError(w.t, err)
-	w.clients[server] = c
 	return c
 }
 
 func (w *world) on(cluster string) client.Client {
 	w.t.Helper()
-	return w.client(cluster, w.clusters[cluster].Client)
+	c, err := w.clusters[cluster].Client()
+	require.NoError(w.t, err)
+	return c
 }
 
 func (w *world) until(what string, holds func() error) {
