@@ -231,3 +231,46 @@ func TestAFleetIsPublished(t *testing.T) {
 	require.True(t, apierrors.IsNotFound(c.Get(t.Context(), types.NamespacedName{Namespace: "fleet", Name: "eu-1"}, &inventoryv1alpha1.ClusterProfile{})))
 	get("foreign")
 }
+
+// synced is a fleet that has read its sources, or not yet.
+type synced struct {
+	*standing
+
+	read bool
+}
+
+func (f synced) WaitForSync(context.Context) bool { return f.read }
+
+// A cluster that left while nobody published leaves no profile behind: none of
+// ours, and only once the fleet has read all of its sources.
+func TestWhatLeftUnseenIsCollected(t *testing.T) {
+	named := func(name, label, manager string) *inventoryv1alpha1.ClusterProfile {
+		p := profileWith()
+		p.Name, p.Spec.ClusterManager.Name = name, manager
+		p.Labels = map[string]string{inventoryv1alpha1.LabelClusterManagerKey: label}
+		return p
+	}
+	for name, tc := range map[string]struct {
+		reason string
+		read   bool
+		want   []string
+	}{
+		"read":     {"what is ours and not in the fleet goes", true, []string{"foreign", "here", "pretender"}},
+		"not read": {"what is not there yet may come", false, []string{"foreign", "gone", "here", "pretender"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			c := newInventory(t, named("gone", "tmc", "tmc"), named("here", "tmc", "tmc"), named("foreign", "other", "other"), named("pretender", "tmc", "other"))
+			f := synced{&standing{}, tc.read}
+			f.become(&cluster.State{Name: "here", Reachable: true})
+			p := newPublisher(f, c, "fleet", "tmc")
+			p.collect(t.Context(), func(name string) { require.NoError(t, p.publish(t.Context(), name)) })
+			list := &inventoryv1alpha1.ClusterProfileList{}
+			require.NoError(t, c.List(t.Context(), list))
+			var left []string
+			for i := range list.Items {
+				left = append(left, list.Items[i].Name)
+			}
+			require.Equal(t, tc.want, left, tc.reason)
+		})
+	}
+}

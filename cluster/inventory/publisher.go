@@ -39,8 +39,15 @@ type Publisher struct {
 	namespace, manager string
 
 	mu sync.Mutex
-	// left are the clusters that were seen to leave the fleet.
+	// left are the clusters that were seen to leave the fleet, or whose profiles
+	// were found when all sources of the fleet had been read and none had them.
 	left map[string]bool
+}
+
+// syncer is implemented by a fleet that says when all of its sources have been read;
+// a cluster.Fleet does.
+type syncer interface {
+	WaitForSync(ctx context.Context) bool
 }
 
 var (
@@ -50,7 +57,7 @@ var (
 
 // NewPublisher returns a publisher that writes into a namespace, under the name
 // of a cluster manager: profiles that bear another name are not touched. It
-// needs create, get, patch and delete on clusterprofiles, and patch on their
+// needs create, get, list, patch and delete on clusterprofiles, and patch on their
 // status.
 func NewPublisher(fleet Fleet, cfg *rest.Config, namespace, managerName string) (*Publisher, error) {
 	if fleet == nil || cfg == nil || namespace == "" || managerName == "" {
@@ -70,7 +77,8 @@ func newPublisher(fleet Fleet, c client.Client, namespace, managerName string) *
 // NeedLeaderElection says that one replica writes.
 func (*Publisher) NeedLeaderElection() bool { return true }
 
-// Start publishes until ctx is done.
+// Start publishes until ctx is done. Once the fleet has read its sources it deletes
+// the profiles of this cluster manager whose clusters left while nobody published.
 func (p *Publisher) Start(ctx context.Context) error {
 	queue := workqueue.NewTypedRateLimitingQueue(workqueue.NewTypedItemExponentialFailureRateLimiter[string](500*time.Millisecond, time.Minute))
 	cancel := p.fleet.Subscribe(func(c cluster.Change) {
@@ -100,10 +108,51 @@ func (p *Publisher) Start(ctx context.Context) error {
 			}
 		})
 	}
+	wg.Go(func() { p.collect(ctx, queue.Add) })
 	<-ctx.Done()
 	queue.ShutDown()
 	wg.Wait()
 	return nil
+}
+
+// collect has the profiles that bear our name, and whose clusters the fleet does not
+// have though it has read its sources, looked at.
+func (p *Publisher) collect(ctx context.Context, look func(name string)) {
+	fleet, ok := p.fleet.(syncer)
+	if !ok || !fleet.WaitForSync(ctx) {
+		return // nothing is concluded from what may not be there yet
+	}
+	for pause := time.Second; ctx.Err() == nil; pause = min(2*pause, time.Minute) {
+		list := &inventoryv1alpha1.ClusterProfileList{}
+		err := p.client.List(ctx, list, client.InNamespace(p.namespace), client.MatchingLabels{inventoryv1alpha1.LabelClusterManagerKey: p.manager})
+		if err == nil {
+			for i := range list.Items {
+				if p.missing(list.Items[i].Name) {
+					look(list.Items[i].Name)
+				}
+			}
+			return
+		}
+		log.FromContext(ctx).V(1).Info("listing cluster profiles failed, will try again", "error", err.Error())
+		select {
+		case <-ctx.Done():
+		case <-time.After(pause):
+		}
+	}
+}
+
+// missing says whether the fleet does not have a cluster, and takes note that it
+// left, unless it was seen to come.
+func (p *Publisher) missing(name string) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if _, there := p.fleet.Snapshot().Lookup(name); there {
+		return false
+	}
+	if _, told := p.left[name]; !told {
+		p.left[name] = true
+	}
+	return true
 }
 
 // profile of a cluster as it should be.

@@ -82,7 +82,7 @@ func less(free, pod *cluster.Resources, n int64) cluster.Resources {
 // checkNodes looks at the losses that fit by their sums, the worst first, and puts
 // those that find no room on nodes before the others.
 func checkNodes(all []Loss, fleet *cluster.Snapshot, topologyKey string) {
-	left := mostNodeChecks
+	left, homeless := mostNodeChecks, false
 	for i := range all {
 		if left == 0 {
 			break
@@ -93,7 +93,11 @@ func checkNodes(all []Loss, fleet *cluster.Snapshot, topologyKey string) {
 				return ok && slices.Contains(l.Lost, value)
 			})
 			left--
+			homeless = homeless || l.Homeless > 0
 		}
+	}
+	if !homeless {
+		return
 	}
 	slices.SortStableFunc(all, func(a, b Loss) int {
 		switch {
