@@ -24,6 +24,7 @@ var unreachable = map[string]string{
 	"cluster.DescribeWith":                 "its function is code, for platforms that build providers of their own",
 	"cluster.RemoveIf":                     "its function is code, for platforms that build providers of their own",
 	"cluster/operations.Abandon":           "Remove is no command: who deletes a PhysicalCluster uses kubectl, and fleet.removal keeps it until work has left",
+	"cluster/operations.OfTenant":          "kubectl tmc evict has no flag for it; the taint with a workspace can be written by kubectl (docs/clusters.md)",
 	"cluster/operations.Wait":              "kubectl tmc drain --wait waits for decisions, which is what it then tells of",
 	"cluster/operations.WithEvents":        "it writes to events.k8s.io, which workspaces of kcp do not serve; a release is in the controller's log",
 	"cluster/publish.WithCache":            "the publisher has a cache of its own; this shares it with importers that a platform runs",
