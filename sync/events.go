@@ -35,7 +35,9 @@ func (l *Loop) handle(e workspaces.Event) {
 		return
 	}
 	l.enqueue(key, e.Initial)
-	if !l.isRelated(kind) {
+	if l.isRelated(kind) {
+		l.enqueueUsers(key, e)
+	} else {
 		l.enqueueMentioned(e)
 	}
 }
@@ -60,10 +62,8 @@ func (l *Loop) enqueueMentioned(e workspaces.Event) {
 
 func (l *Loop) enqueueMentions(ws multicluster.ClusterName, namespace string, mentions []mention, bulk bool) {
 	for _, m := range mentions {
-		for _, kind := range l.set.Load().related {
-			if kind.Kind == m.kind && kind.Group == "" {
-				l.enqueue(Key{Kind: kind, Workspace: ws, Namespace: namespace, Name: m.name}, bulk)
-			}
+		if kind, ok := l.relatedKind(m); ok {
+			l.enqueue(Key{Kind: kind, Workspace: ws, Namespace: namespace, Name: m.name}, bulk)
 		}
 	}
 }

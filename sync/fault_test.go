@@ -7,6 +7,7 @@ import (
 	"io"
 	"net/http"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -270,8 +271,13 @@ func TestARejectedClaimDeletesNothing(t *testing.T) {
 	require.NoError(t, w.tenant(0).Create(t.Context(), d.DeepCopy()))
 	w.decide(0, target("east", 1))
 	w.waitCopy("east", 0, d)
+	w.waitOriginal(0, d, condition("Synced", "False", "ClaimRejected"))
 	_, err := w.copyOf("east", 0, cm)
 	require.True(t, apierrors.IsNotFound(err))
+
+	require.NoError(t, servers.kcp.Bind(t.Context(), w.tenants[0].Path, w.platform.Path, w.export))
+	w.waitCopy("east", 0, cm)
+	w.waitOriginal(0, d, condition("Synced", "True", "Synced"))
 	require.NoError(t, w.tenant(0).Delete(t.Context(), d.DeepCopy()))
 	w.waitNoOriginal(0, d)
 }
@@ -299,6 +305,11 @@ func TestAClaimThatIsTakenBackDeletesNothing(t *testing.T) {
 		w.mustStay(time.Second, "east", settings)
 		w.mustStay(time.Second, "east", work)
 		require.Less(t, reconciles(t)-before, 40.0, "reconciles in two seconds without %v", rejected)
+		if slices.Contains(rejected, "configmaps") {
+			w.waitOriginal(0, d, condition("Synced", "False", "ClaimRejected"))
+		} else {
+			w.waitOriginal(0, d, condition("Synced", "True", "Synced"))
+		}
 		// What is not claimed at all is still synced.
 		value := strings.Join(rejected, "-")
 		w.relabel(0, value)

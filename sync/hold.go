@@ -319,7 +319,7 @@ func (l *Loop) retireAll(ctx context.Context, key Key, original *unstructured.Un
 		}
 		waiting = append(waiting, state.Name)
 		if lane != nil && state.Reachable && !(intent{action: retire}).triedBefore(lane.outcome(key)) {
-			lane.queue.Add(errand{key: key})
+			addAs(lane.queue, errand{key: key}, rankFirst)
 		}
 	}
 	return waiting, again, nil

@@ -49,6 +49,15 @@ func (i intent) triedBefore(o outcome) bool {
 	return false
 }
 
+// rank says before what the intent is carried out: what frees a cluster, and lets a
+// tenant's deletion end, goes before what else the tenant waits for.
+func (i intent) rank() rank {
+	if i.action == retire {
+		return rankFirst
+	}
+	return rankPrompt
+}
+
 // intend decides, from caches alone, what is to be done for an original on a
 // cluster. The loop asks so that it makes no errand in vain; the lane asks
 // again right before it acts.

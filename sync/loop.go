@@ -217,8 +217,8 @@ func (l *Loop) tends(ctx context.Context, ws multicluster.ClusterName) bool {
 // changes now.
 func (l *Loop) enqueue(key Key, bulk bool) {
 	<-l.started
-	if q, ok := l.queue.(*keyQueue); ok && bulk {
-		q.AddBulk(key)
+	if bulk {
+		addAs(l.queue, key, rankBulk)
 		return
 	}
 	l.queue.Add(key)

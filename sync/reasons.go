@@ -30,6 +30,9 @@ const (
 	// cluster, or another sort of value there, as an override may put it: who wrote
 	// it takes it out. It is tried again every ten minutes.
 	ReasonSchemaMismatch = "SchemaMismatch"
+	// ReasonClaimRejected: the workspace's APIBinding does not accept a permission
+	// claim, so that what the original mentions can't be seen.
+	ReasonClaimRejected = "ClaimRejected"
 	// ReasonVetoed: a gate of the platform does not let the change pass.
 	ReasonVetoed = "Vetoed"
 	// ReasonSuspended: the installation, the cluster or the Placement is

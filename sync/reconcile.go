@@ -50,6 +50,10 @@ func (l *Loop) Reconcile(ctx context.Context, key Key) (reconcile.Result, error)
 	todos := l.send(ctx, key, original, where) // Transform and Apply
 	l.tellRetired(ctx, key, where)
 	seen := l.observe(ctx, key, original, where, todos) // Observe
+	if hidden := l.hidden(ctx, key, original); hidden != nil {
+		seen.refusals = append(seen.refusals, hidden)
+		where.again = earlier(where.again, claimRetry)
+	}
 	if wrote, err := l.giveBack(ctx, key, original, seen); wrote || err != nil {
 		return reconcile.Result{}, err
 	}
@@ -102,7 +106,7 @@ func (l *Loop) send(ctx context.Context, key Key, original *unstructured.Unstruc
 		// have known the original or the decision then.
 		before := lane.outcome(key)
 		if before.contested || todo.action != nothing && !todo.triedBefore(before) {
-			lane.queue.Add(errand{key: key})
+			addAs(lane.queue, errand{key: key}, todo.rank())
 		}
 	}
 	return todos
@@ -118,7 +122,7 @@ func (l *Loop) reconcileAbsent(ctx context.Context, key Key) {
 		case err != nil:
 		case copied != nil, lane.outcome(key).begun:
 			remain = true // one that is being made, too, though the cache does not show it
-			lane.queue.Add(errand{key: key})
+			addAs(lane.queue, errand{key: key}, rankFirst)
 		default:
 			lane.forget(key)
 		}
