@@ -146,7 +146,8 @@ func TestFleetBecomesReady(t *testing.T) {
 		want := &State{
 			Name: "a", UID: "uid-a", Ready: true, Reachable: true, Version: "v1.36.3",
 			Nodes: 1, Allocatable: Resources{MilliCPU: 4000, Pods: 110}, CapacityKnown: true, APIs: got.APIs,
-			FreeSlots:  []Resources{{MilliCPU: 4000, Pods: 110}},
+			FreeSlots: []Resources{{MilliCPU: 4000, Pods: 110}},
+			NodeRoom:  []Lot{{Each: Resources{MilliCPU: 4000, Pods: 110}, Count: 1}}, Pods: []Lot{},
 			Properties: map[string]Property{PropertyVersion: {Text: "v1.36.3", ObservedAt: got.Properties[PropertyVersion].ObservedAt}},
 		}
 		if diff := cmp.Diff(want, got, cmp.AllowUnexported(APISet{})); diff != "" {

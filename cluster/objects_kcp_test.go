@@ -348,6 +348,7 @@ func remove(t *testing.T, p *provider, f *tmccluster.Fleet, c *tmcenvtest.Cluste
 		}, 30*time.Second, 50*time.Millisecond, tenant)
 		_, err = op.Uncordon(t.Context(), c.Name(), operations.OfTenant(tenant))
 		require.NoError(t, err)
+		require.Eventually(t, func() bool { return p.cluster(t, c.Name()).Status.Work == nil }, 30*time.Second, 50*time.Millisecond, "nothing is to leave any more")
 	}
 	var told []string
 	_, err = op.Remove(t.Context(), c.Name(), operations.Wait(func(progress operations.Progress) {
