@@ -82,6 +82,12 @@ func (l *lane) apply(ctx context.Context, key Key, original *unstructured.Unstru
 	repairs := before.repairsWith(todo, l.loop.world.now())
 	contested := l.contest(ctx, key, todo, repairs)
 	l.begin(key)
+	// Who lets the original go looks, once that shows, for what has begun since: one
+	// of the two sees the other.
+	now, err := l.loop.original(ctx, key)
+	if err != nil || now == nil || now.GetUID() != original.GetUID() || now.GetDeletionTimestamp() != nil || !l.loop.held(key, now) {
+		return false // an event follows, or did, and the loop sends us again
+	}
 	traced, span := l.traceApply(ctx, key, original, todo)
 	applied, err := l.applyCopy(traced, key, original, todo)
 	err = l.unlessImmutable(traced, key, original, todo, err)

@@ -204,12 +204,34 @@ func (l *Loop) surelyHeld(ctx context.Context, key Key, original *unstructured.U
 	return true, nil
 }
 
-// letGo takes our finalizer off an original that has no copy left.
-func (l *Loop) letGo(ctx context.Context, key Key, original *unstructured.Unstructured) error {
+// errBegun says that a copy may have been written since it was found that none is left.
+var errBegun = errors.New("a copy is being written")
+
+// begunBy returns the clusters to which a copy may have been written since none was
+// last seen there.
+func (l *Loop) begunBy(key Key) (names []string) {
+	for _, lane := range l.allLanes() {
+		if lane.outcome(key).begun {
+			names = append(names, lane.name)
+		}
+	}
+	slices.Sort(names)
+	return names
+}
+
+// letGo takes our finalizer off an original that has no copy left but on clusters
+// that are not waited for. Begun is what begunBy returned before that was found out.
+func (l *Loop) letGo(ctx context.Context, key Key, original *unstructured.Unstructured, begun []string) error {
 	rest := slices.DeleteFunc(slices.Clone(original.GetFinalizers()), func(f string) bool { return f == l.finalizer })
 	r := l.record(key, original.GetUID())
+	before := r.releasing
 	r.releasing = original.GetResourceVersion()
 	l.remember(key, r)
+	if !slices.Equal(begun, l.begunBy(key)) {
+		r.releasing = before
+		l.remember(key, r)
+		return errBegun
+	}
 	if _, err := l.patchFinalizers(ctx, key, original, rest); err != nil && !isGone(err) {
 		return fmt.Errorf("take finalizer off: %w", err)
 	}
@@ -259,6 +281,7 @@ func (l *Loop) reconcileDeleting(ctx context.Context, key Key, original *unstruc
 }
 
 func (l *Loop) retireThenLetGo(ctx context.Context, key Key, original *unstructured.Unstructured) (reconcile.Result, error) {
+	begun := l.begunBy(key)
 	waiting, again, err := l.retireAll(ctx, key, original)
 	if err != nil {
 		return reconcile.Result{}, err
@@ -273,8 +296,8 @@ func (l *Loop) retireThenLetGo(ctx context.Context, key Key, original *unstructu
 		}
 		return reconcile.Result{RequeueAfter: again}, err
 	}
-	err = l.letGo(ctx, key, original)
-	if apierrors.IsConflict(err) {
+	err = l.letGo(ctx, key, original, begun)
+	if apierrors.IsConflict(err) || errors.Is(err, errBegun) {
 		return reconcile.Result{RequeueAfter: 100 * time.Millisecond}, nil
 	}
 	return reconcile.Result{}, err

@@ -5,6 +5,7 @@ import (
 	"reflect"
 	"slices"
 	"strings"
+	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
@@ -174,7 +175,7 @@ func (c *checker) upstreamByUs(s *simServer, a *acting, commit apisim.Commit) {
 // mayLetGo: the finalizer goes only when the last copy is gone (law 3).
 func (c *checker) mayLetGo(s *simServer, a *acting, cluster *simServer, original *unstructured.Unstructured) {
 	copied := c.copyOn(cluster, s.name, original)
-	if copied == nil || c.late[copied.GetUID()] || a.process.rivalled() {
+	if copied == nil || c.late[copied.GetUID()] || c.rivals(a) {
 		return
 	}
 	state := a.process.states[cluster.name]
@@ -398,12 +399,23 @@ func sentMarks(r *apisim.Request) (transform.Marks, bool) {
 	return transform.ReadMarks(r.Object)
 }
 
+// rivals says whether an act may be that of one who did not know of another at the
+// same time: there are two, it began while there were two (seed 219), or what it read
+// in its caches may be from then (seeds 221 and 407).
+func (c *checker) rivals(a *acting) bool {
+	w := c.world
+	return a.process.rivalled() || w.rivals > 0 && (a.since <= w.rivals || w.scheduler.now.Sub(w.rivalled) < mostLag)
+}
+
+// mostLag is longer than a cache lags behind.
+const mostLag = 10 * time.Second
+
 // held: no copy without the finalizer on its original (law 3). Of two
 // controllers at once, which leader election forbids, one may know no better;
 // what it leaves must be gone in the end.
 func (c *checker) held(s *simServer, a *acting, commit apisim.Commit, original *unstructured.Unstructured, marks transform.Marks) {
-	if a.late || commit.Before != nil || a.process.rivalled() || c.world.rivals > 0 && a.since <= c.world.rivals {
-		return // seed 219: it may also have begun while there were two
+	if a.late || commit.Before != nil || c.rivals(a) {
+		return
 	}
 	if original == nil || original.GetUID() != marks.UID || !slices.Contains(original.GetFinalizers(), a.process.loop.finalizer) {
 		c.violate(3, "%s: %s on %s, and its original does not bear our finalizer", a.process.name, commit.Request, s.name)

@@ -96,3 +96,16 @@ func TestACopyThatIsBeingMadeIsNotForgotten(t *testing.T) {
 	require.Nil(t, s.copyOf("east", settings))
 	require.Equal(t, outcome{}, loop.lane("east").outcome(key), "nothing is remembered of what is gone")
 }
+
+// Seed 376: a lane began to make a copy between the look that found none and the
+// write that took the finalizer off.
+func TestTheFinalizerStaysWhenACopyIsBegunMeanwhile(t *testing.T) {
+	s := newScene(t)
+	d := s.deploy("east")
+	loop, key := s.process.loop, keyFor(multiclusterName(s.tenant), d)
+	original := s.tenant.Peek(simDeployment, "default", "web")
+	require.Equal(t, []string{"east"}, loop.begunBy(key))
+	require.ErrorIs(t, loop.letGo(t.Context(), key, original, nil), errBegun, "nothing was begun when it was looked")
+	require.False(t, loop.releasing(key, original))
+	require.Contains(t, s.tenant.Peek(simDeployment, "default", "web").GetFinalizers(), loop.finalizer)
+}

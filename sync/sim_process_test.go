@@ -140,7 +140,7 @@ func (p *process) die() {
 		return
 	}
 	if len(p.world.alive()) > 1 {
-		p.world.rivals = p.world.commits
+		p.world.rivals, p.world.rivalled = p.world.commits, p.world.scheduler.now
 	}
 	p.dead = true
 	p.cancel()

@@ -20,11 +20,11 @@ import (
 // TestSimulation runs the real loop in simulated worlds, one for each seed, and
 // checks the laws at every step and the state at the end.
 //
-// TMC_SIM_SEEDS is the number of seeds (default 200; 25 with -short) and
+// TMC_SIM_SEEDS is the number of seeds (default 1000; 25 with -short) and
 // TMC_SIM_SEED the first (default 1). A seed that fails is run again with its
 // trace printed; it is the same run, step by step.
 func TestSimulation(t *testing.T) {
-	seeds, first := 200, uint64(1)
+	seeds, first := 1000, uint64(1)
 	if testing.Short() {
 		seeds = 25
 	}

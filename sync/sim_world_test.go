@@ -50,6 +50,7 @@ type simWorld struct {
 	commits, requests, writes int
 	started                   int
 	rivals                    int // when, in commits, two controllers last were
+	rivalled                  time.Time
 	uids                      int
 	nudged                    bool
 	acting                    *acting // who makes the change that is being stored
