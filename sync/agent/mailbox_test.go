@@ -194,7 +194,8 @@ func (p *post) shareStore(t *testing.T, token *pull.Way, winner *pull.Credential
 	require.NoError(t, err)
 	kept = append(kept, "# the winner's\n"...)
 	require.NoError(t, store.Save(t.Context(), kept))
-	shared := store.(pull.Swapper) //nolint:errcheck // it would panic
+	shared, ok := store.(pull.Swapper)
+	require.True(t, ok)
 	_, err = pull.Join(t.Context(), token, late{store, shared})
 	require.ErrorIs(t, err, pull.ErrTaken)
 	_, err = pull.Join(t.Context(), token, store)
