@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/tls"
 	"io"
+	"maps"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -22,6 +23,7 @@ import (
 	"k8s.io/client-go/tools/clientcmd"
 	clientcmdapi "k8s.io/client-go/tools/clientcmd/api"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/yaml"
 
 	tmcenvtest "github.com/tmc-sdk/tmc/envtest"
 	"github.com/tmc-sdk/tmc/examples/controller/config"
@@ -101,13 +103,21 @@ func kubeconfigOf(cfg *rest.Config) ([]byte, error) {
 }
 
 // readable makes sure that settings which the page shows are read by the controller,
-// added to those of the manifests.
+// in the place of those of the manifests or added to them.
 func readable(t *testing.T, settings string) {
 	t.Helper()
 	manifest, err := os.ReadFile(filepath.Join("deploy", "controller.yaml"))
 	require.NoError(t, err)
+	merged := map[string]any{}
+	for _, text := range [][]byte{manifest, []byte(settings)} {
+		part := map[string]any{}
+		require.NoError(t, yaml.UnmarshalStrict(text, &part), settings)
+		maps.Copy(merged, part)
+	}
+	text, err := yaml.Marshal(merged)
+	require.NoError(t, err)
 	path := filepath.Join(t.TempDir(), "controller.yaml")
-	require.NoError(t, os.WriteFile(path, append(manifest, settings...), 0o600))
+	require.NoError(t, os.WriteFile(path, text, 0o600))
 	_, err = config.Load(path, config.Known{}, nil)
 	require.NoError(t, err)
 }
