@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	appsv1 "k8s.io/api/apps/v1"
 	authenticationv1 "k8s.io/api/authentication/v1"
@@ -197,6 +198,9 @@ func TestPhysicalClustersOnRealServers(t *testing.T) {
 	require.NoError(t, down.Delete(t.Context(), web(3, "500m"), client.PropagationPolicy(metav1.DeletePropagationBackground)))
 	until("none is counted", func() bool { return state("a").Allocated.Pods == 0 && state("a").Allocated.MilliCPU == 0 })
 
+	t.Log("headroom is what kube-scheduler makes of it")
+	agrees(t, f, a)
+
 	t.Log("new credentials give a new connection, without a restart")
 	before, err := f.Connection("a")
 	require.NoError(t, err)
@@ -279,6 +283,68 @@ func TestPhysicalClustersOnRealServers(t *testing.T) {
 	require.Equal(t, "b", <-left)
 	<-conn.Done()
 	stop()
+}
+
+// agrees has kube-scheduler place as many pods of a shape as Headroom says that there
+// is room for, and some more, on nodes that are filled unevenly: none more is placed,
+// and none less.
+func agrees(t *testing.T, f *tmccluster.Fleet, c *tmcenvtest.Cluster) {
+	t.Helper()
+	down, err := c.Client()
+	require.NoError(t, err)
+	pod := func(name, cpu, memory string) *corev1.Pod {
+		return &corev1.Pod{
+			ObjectMeta: metav1.ObjectMeta{Namespace: "default", Name: name},
+			Spec: corev1.PodSpec{Containers: []corev1.Container{{
+				Name: "main", Image: "app",
+				Resources: corev1.ResourceRequirements{Requests: corev1.ResourceList{
+					corev1.ResourceCPU: resource.MustParse(cpu), corev1.ResourceMemory: resource.MustParse(memory),
+				}},
+			}}},
+		}
+	}
+	counted := func(pods int64) {
+		t.Helper()
+		require.Eventually(t, func() bool {
+			st, ok := f.Snapshot().Lookup(c.Name())
+			return ok && st.Allocated.Pods == pods
+		}, 30*time.Second, 20*time.Millisecond)
+	}
+	const more = 3
+	for _, shape := range []struct{ filler, cpu, memory string }{{"1300m", "900m", "256Mi"}, {"700m", "250m", "1100Mi"}, {"3100m", "2", "1Gi"}} {
+		require.NoError(t, down.Create(t.Context(), pod("filler", shape.filler, "300Mi")))
+		counted(1)
+		cpu, memory := resource.MustParse(shape.cpu), resource.MustParse(shape.memory)
+		want, ok := f.Headroom(c.Name(), tmccluster.Resources{MilliCPU: cpu.MilliValue(), Memory: memory.Value()})
+		require.True(t, ok)
+		require.Positive(t, want)
+		for i := range want + more {
+			require.NoError(t, down.Create(t.Context(), pod(fmt.Sprintf("pod-%d", i), shape.cpu, shape.memory)))
+		}
+		require.EventuallyWithT(t, func(ct *assert.CollectT) {
+			var list corev1.PodList
+			if !assert.NoError(ct, down.List(t.Context(), &list, client.InNamespace("default"))) {
+				return
+			}
+			var placed, refused int64
+			for i := range list.Items {
+				for _, condition := range list.Items[i].Status.Conditions {
+					if condition.Type != corev1.PodScheduled {
+						continue
+					}
+					if condition.Status == corev1.ConditionTrue {
+						placed++
+					} else if condition.Reason == corev1.PodReasonUnschedulable {
+						refused++
+					}
+				}
+			}
+			assert.Equal(ct, want+1, placed, "%v, with the filler", shape)
+			assert.EqualValues(ct, more, refused)
+		}, 30*time.Second, 50*time.Millisecond)
+		require.NoError(t, down.DeleteAllOf(t.Context(), &corev1.Pod{}, client.InNamespace("default"), client.GracePeriodSeconds(0)))
+		counted(0)
+	}
 }
 
 // revoke has a cluster be reached with the token of a service account, which is
