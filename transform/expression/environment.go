@@ -3,13 +3,18 @@ package expression
 import (
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 	"sync"
 
 	"github.com/google/cel-go/cel"
+	"github.com/google/cel-go/common/ast"
 	"github.com/google/cel-go/common/types"
 	"github.com/google/cel-go/common/types/ref"
 	"github.com/google/cel-go/ext"
+
+	"github.com/tmc-sdk/tmc/transform"
 )
 
 // maxText bounds an expression, in bytes.
@@ -65,18 +70,51 @@ func compile(env func() (*cel.Env, error), text string, limit uint64, want *cel.
 	if err != nil {
 		return nil, nil, fmt.Errorf("prepare CEL: %w", err)
 	}
-	ast, issues := e.Compile(text)
+	parsed, issues := e.Compile(text)
 	if err := issues.Err(); err != nil {
 		return nil, nil, fmt.Errorf("compile %q: %w", text, err)
 	}
-	got := ast.OutputType()
+	if err := known(parsed); err != nil {
+		return nil, nil, fmt.Errorf("compile %q: %w", text, err)
+	}
+	got := parsed.OutputType()
 	isMap := want.Kind() == types.MapKind && got.Kind() == types.StructKind && got.TypeName() == objectType
 	if !isMap && !got.IsExactType(cel.DynType) && got.Kind() != want.Kind() {
 		return nil, nil, fmt.Errorf("%q gives %s and not %s", text, got, want)
 	}
-	program, err := e.Program(ast, cel.EvalOptions(cel.OptOptimize), cel.CostLimit(limit))
+	program, err := e.Program(parsed, cel.EvalOptions(cel.OptOptimize), cel.CostLimit(limit))
 	if err != nil {
 		return nil, nil, fmt.Errorf("plan %q: %w", text, err)
 	}
-	return program, ast, nil
+	return program, parsed, nil
+}
+
+// fields are those of the variables whose fields are known: a slip in the name of one
+// is found when the expression is compiled, and not on the first object.
+var fields = map[string][]string{
+	"target": slices.Sorted(maps.Keys(seen(&transform.Target{}))),
+	"origin": slices.Sorted(maps.Keys(origin(transform.Origin{}))),
+}
+
+// known returns an error for a field that a variable does not have.
+func known(parsed *cel.Ast) error {
+	var problem error
+	own := map[string]bool{} // what a macro calls by the name of a variable
+	root := parsed.NativeRep().Expr()
+	ast.PreOrderVisit(root, ast.NewExprVisitor(func(e ast.Expr) {
+		if e.Kind() == ast.ComprehensionKind {
+			own[e.AsComprehension().IterVar()], own[e.AsComprehension().IterVar2()] = true, true
+		}
+	}))
+	ast.PreOrderVisit(root, ast.NewExprVisitor(func(e ast.Expr) {
+		if e.Kind() != ast.SelectKind || e.AsSelect().Operand().Kind() != ast.IdentKind {
+			return
+		}
+		variable := strings.TrimPrefix(e.AsSelect().Operand().AsIdent(), ".")
+		has, ok := fields[variable]
+		if field := e.AsSelect().FieldName(); ok && !own[variable] && !slices.Contains(has, field) {
+			problem = fmt.Errorf("%s has no field %q: it has %s", variable, field, strings.Join(has, ", "))
+		}
+	}))
+	return problem
 }
