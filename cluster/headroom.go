@@ -1,6 +1,6 @@
 package cluster
 
-import "math"
+import "github.com/tmc-sdk/tmc/cluster/facts"
 
 // Headroom says how many more pods with the given requests have room on the
 // nodes of a cluster, node by node: unlike the sums of a State it knows that
@@ -49,27 +49,9 @@ func (u *usage) headroom(requests *Resources) (pods int64, ok bool) {
 	}
 	for _, n := range u.nodes {
 		if n.counted {
-			pods += slots(n, requests)
+			free := n.allocatable.Sub(n.allocated)
+			pods += facts.Times(&free, requests)
 		}
 	}
 	return pods, true
-}
-
-// slots is how often requests fit on a node.
-func slots(n *nodeUse, r *Resources) int64 {
-	left := int64(math.MaxInt64)
-	fit := func(free, one int64) {
-		if one > 0 {
-			left = min(left, max(0, free)/one)
-		}
-	}
-	fit(n.allocatable.MilliCPU-n.allocated.MilliCPU, r.MilliCPU)
-	fit(n.allocatable.Memory-n.allocated.Memory, r.Memory)
-	fit(n.allocatable.EphemeralStorage-n.allocated.EphemeralStorage, r.EphemeralStorage)
-	// Each takes a pod's place, whatever else it requests.
-	fit(n.allocatable.Pods-n.allocated.Pods, max(1, r.Pods))
-	for name, one := range r.Extended {
-		fit(n.allocatable.Extended[name]-n.allocated.Extended[name], one)
-	}
-	return left
 }

@@ -34,17 +34,26 @@ func (s *State) Room(requests *Resources, most int64) (pods int64, ok bool) {
 // Times returns how many pods with the given requests fit into what is free on one
 // node. Each takes a pod's place, whatever else it requests.
 func Times(free, requests *Resources) int64 {
-	n := max(0, free.Pods) / max(1, requests.Pods)
-	fit := func(have, want int64) {
-		if want > 0 {
-			n = min(n, max(0, have)/want)
+	pod := *requests
+	pod.Pods = max(1, pod.Pods)
+	return HowOften(free, &pod, math.MaxInt32)
+}
+
+// HowOften returns how often an amount fits into what is free, at most so often.
+// Resources of which the amount has none do not count.
+func HowOften(free, amount *Resources, most int64) int64 {
+	n := most
+	fit := func(have, one int64) {
+		if one > 0 {
+			n = min(n, max(0, have)/one)
 		}
 	}
-	fit(free.MilliCPU, requests.MilliCPU)
-	fit(free.Memory, requests.Memory)
-	fit(free.EphemeralStorage, requests.EphemeralStorage)
-	for name, want := range requests.Extended {
-		fit(free.Extended[name], want)
+	fit(free.MilliCPU, amount.MilliCPU)
+	fit(free.Memory, amount.Memory)
+	fit(free.EphemeralStorage, amount.EphemeralStorage)
+	fit(free.Pods, amount.Pods)
+	for name, one := range amount.Extended {
+		fit(free.Extended[name], one)
 	}
-	return min(n, math.MaxInt32)
+	return n
 }
