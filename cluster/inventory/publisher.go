@@ -19,6 +19,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/manager"
 
 	"github.com/tmc-sdk/tmc/cluster"
+	"github.com/tmc-sdk/tmc/cluster/internal/pause"
 )
 
 // ErrForeign says that a ClusterProfile of that name belongs to another
@@ -122,7 +123,7 @@ func (p *Publisher) collect(ctx context.Context, look func(name string)) {
 	if !ok || !fleet.WaitForSync(ctx) {
 		return // nothing is concluded from what may not be there yet
 	}
-	for pause := time.Second; ctx.Err() == nil; pause = min(2*pause, time.Minute) {
+	for wait := time.Second; ; wait = min(2*wait, time.Minute) {
 		list := &inventoryv1alpha1.ClusterProfileList{}
 		err := p.client.List(ctx, list, client.InNamespace(p.namespace), client.MatchingLabels{inventoryv1alpha1.LabelClusterManagerKey: p.manager})
 		if err == nil {
@@ -134,9 +135,8 @@ func (p *Publisher) collect(ctx context.Context, look func(name string)) {
 			return
 		}
 		log.FromContext(ctx).V(1).Info("listing cluster profiles failed, will try again", "error", err.Error())
-		select {
-		case <-ctx.Done():
-		case <-time.After(pause):
+		if !pause.For(ctx, wait) {
+			return
 		}
 	}
 }

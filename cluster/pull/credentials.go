@@ -16,6 +16,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/log"
 	"sigs.k8s.io/controller-runtime/pkg/manager"
 
+	"github.com/tmc-sdk/tmc/cluster/internal/pause"
 	"github.com/tmc-sdk/tmc/cluster/mailbox"
 )
 
@@ -124,7 +125,7 @@ func (c *Credentials) Start(ctx context.Context) error {
 		}
 		if err := c.Renew(ctx); err != nil && ctx.Err() == nil {
 			logger.Error(err, "Token of the agent was not renewed; it is tried again", "expires", t.expires)
-			if !pause(ctx, retry) {
+			if !pause.For(ctx, retry) {
 				return nil
 			}
 		}
@@ -179,15 +180,4 @@ func (c *Credentials) save(ctx context.Context) error {
 		return fmt.Errorf("store credentials: %w", err)
 	}
 	return nil
-}
-
-func pause(ctx context.Context, d time.Duration) bool {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-ctx.Done():
-		return false
-	case <-timer.C:
-		return true
-	}
 }

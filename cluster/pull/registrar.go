@@ -17,6 +17,7 @@ import (
 
 	"github.com/tmc-sdk/tmc/cluster/internal/follow"
 	"github.com/tmc-sdk/tmc/cluster/internal/patient"
+	"github.com/tmc-sdk/tmc/cluster/internal/pause"
 	"github.com/tmc-sdk/tmc/cluster/v1alpha1"
 )
 
@@ -88,7 +89,7 @@ func (r *Registrar) Start(ctx context.Context) error {
 		return nil
 	}
 	go func() { r.work(ctx); ended <- struct{}{} }()
-	for again := true; again; again = pause(ctx, r.resync) {
+	for again := true; again; again = pause.For(ctx, r.resync) {
 		r.queueAll(ctx)
 	}
 	r.queue.ShutDown()

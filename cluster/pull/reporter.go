@@ -15,6 +15,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/manager"
 
 	tmccluster "github.com/tmc-sdk/tmc/cluster"
+	"github.com/tmc-sdk/tmc/cluster/internal/pause"
 	"github.com/tmc-sdk/tmc/cluster/mailbox"
 )
 
@@ -85,7 +86,7 @@ func (*Reporter) NeedLeaderElection() bool { return true }
 // Start reports until ctx is done. What was reported last stays.
 func (r *Reporter) Start(ctx context.Context) error {
 	logger := log.FromContext(ctx).WithName("report")
-	for pause(ctx, r.duration/30) {
+	for pause.For(ctx, r.duration/30) {
 		report, due := r.due(time.Now())
 		if !due {
 			continue
@@ -95,7 +96,7 @@ func (r *Reporter) Start(ctx context.Context) error {
 		cancel()
 		if err != nil && ctx.Err() == nil {
 			logger.Error(err, "Lease was not renewed; it is tried again")
-			if !pause(ctx, r.duration/10) {
+			if !pause.For(ctx, r.duration/10) {
 				return nil
 			}
 		}

@@ -19,6 +19,7 @@ import (
 	clientcmdapi "k8s.io/client-go/tools/clientcmd/api"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
+	"github.com/tmc-sdk/tmc/cluster/internal/pause"
 	"github.com/tmc-sdk/tmc/cluster/mailbox"
 )
 
@@ -199,7 +200,7 @@ func untilGood(ctx context.Context, w *Way) error {
 		if err == nil {
 			return nil
 		}
-		if !apierrors.IsForbidden(err) && !apierrors.IsUnauthorized(err) && !apierrors.IsNotFound(err) || !pause(ctx, 200*time.Millisecond) {
+		if !apierrors.IsForbidden(err) && !apierrors.IsUnauthorized(err) && !apierrors.IsNotFound(err) || !pause.For(ctx, 200*time.Millisecond) {
 			return fmt.Errorf("it is not good for joining: has Prepare been called for the mailbox? %w", err)
 		}
 	}

@@ -26,6 +26,7 @@ import (
 	apisv1alpha2 "github.com/kcp-dev/sdk/apis/apis/v1alpha2"
 
 	"github.com/tmc-sdk/tmc/cluster/internal/patient"
+	"github.com/tmc-sdk/tmc/cluster/internal/pause"
 )
 
 // ExportedOptions of ExportedKinds. The zero value works.
@@ -166,7 +167,7 @@ func (k *ExportedKinds) Start(ctx context.Context) error {
 	live, err := client.New(k.cfg, client.Options{Scheme: k.scheme})
 	for err != nil {
 		logger.Info("Waiting for kcp", "error", err.Error())
-		if !sleep(ctx, time.Second) {
+		if !pause.For(ctx, time.Second) {
 			return <-done
 		}
 		live, err = client.New(k.cfg, client.Options{Scheme: k.scheme})
@@ -187,7 +188,7 @@ func (k *ExportedKinds) watch(ctx context.Context, logger logr.Logger, changed f
 	informer, err := exports.GetInformer(ctx, &apisv1alpha2.APIExport{}, cache.BlockUntilSynced(false))
 	for err != nil { // the mapping of the kind needs a kcp that answers
 		logger.Info("Waiting for kcp", "error", err.Error())
-		if !sleep(ctx, time.Second) {
+		if !pause.For(ctx, time.Second) {
 			return nil, nil
 		}
 		informer, err = exports.GetInformer(ctx, &apisv1alpha2.APIExport{}, cache.BlockUntilSynced(false))
@@ -206,7 +207,7 @@ func (k *ExportedKinds) run(ctx context.Context, logger logr.Logger, exports cli
 		wait := time.Second
 		for err := k.refresh(ctx, exports, live); err != nil && ctx.Err() == nil; err = k.refresh(ctx, exports, live) {
 			logger.Info("The kinds of the export can't be told, and stay as they are", "error", err.Error())
-			if !sleep(ctx, wait) {
+			if !pause.For(ctx, wait) {
 				return
 			}
 			wait = min(2*wait, 30*time.Second)

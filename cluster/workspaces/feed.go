@@ -13,6 +13,8 @@ import (
 	"sigs.k8s.io/multicluster-runtime/pkg/multicluster"
 
 	"github.com/kcp-dev/logicalcluster/v3"
+
+	"github.com/tmc-sdk/tmc/cluster/internal/pause"
 )
 
 // feedKey is one informer: shared is nil where a workspace has its own.
@@ -62,7 +64,7 @@ func (w *Watcher) follow(ctx context.Context, e *engagement, kind schema.GroupVe
 	f, err := w.acquire(ctx, key, base)
 	for wait := time.Second; err != nil; wait = min(2*wait, 30*time.Second) {
 		logger.V(1).Info("Kind can't be watched yet", "error", err.Error())
-		if !sleep(ctx, wait) {
+		if !pause.For(ctx, wait) {
 			return
 		}
 		f, err = w.acquire(ctx, key, base)

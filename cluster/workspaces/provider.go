@@ -29,6 +29,7 @@ import (
 	apisv1alpha1 "github.com/kcp-dev/sdk/apis/apis/v1alpha1"
 
 	"github.com/tmc-sdk/tmc/cluster/internal/patient"
+	"github.com/tmc-sdk/tmc/cluster/internal/pause"
 )
 
 // Options of a Provider. The zero value works.
@@ -217,7 +218,7 @@ func (p *Provider) run(ctx context.Context, e *endpoint, aware multicluster.Awar
 		if err := p.serve(log.IntoContext(ctx, logger), e, aware, logger); err != nil && ctx.Err() == nil {
 			logger.Info("Endpoint is not served", "error", err.Error())
 		}
-		if !sleep(ctx, p.retry) {
+		if !pause.For(ctx, p.retry) {
 			return
 		}
 	}
@@ -251,16 +252,4 @@ func (p *Provider) serve(ctx context.Context, e *endpoint, aware multicluster.Aw
 // rather hear that kcp is down.
 func ofCaches(req *http.Request) bool {
 	return strings.Contains(req.URL.Path, "/clusters/*/") || strings.HasSuffix(req.URL.Path, "/apiexportendpointslices")
-}
-
-// sleep pauses; it returns false when ctx ended.
-func sleep(ctx context.Context, d time.Duration) bool {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-ctx.Done():
-		return false
-	case <-timer.C:
-		return true
-	}
 }

@@ -84,7 +84,7 @@ func (k *kubelet) serve(ctx context.Context, d client.ObjectKey) error {
 		if err == nil {
 			break
 		}
-		if !pause(ctx) {
+		if !waitFor(ctx, 100*time.Millisecond) {
 			return fmt.Errorf("%w: last: %w", ctx.Err(), err)
 		}
 	}
@@ -95,7 +95,7 @@ func (k *kubelet) serve(ctx context.Context, d client.ObjectKey) error {
 	}
 	for _, p := range k.all() {
 		for !p.ready() {
-			if !pause(ctx) {
+			if !waitFor(ctx, 100*time.Millisecond) {
 				return ctx.Err()
 			}
 		}
@@ -105,18 +105,6 @@ func (k *kubelet) serve(ctx context.Context, d client.ObjectKey) error {
 		ObservedGeneration: deployment.Generation, Replicas: n, UpdatedReplicas: n, ReadyReplicas: n, AvailableReplicas: n,
 	}
 	return k.host.Status().Update(ctx, deployment)
-}
-
-// pause waits a moment; false if ctx ended.
-func pause(ctx context.Context) bool {
-	timer := time.NewTimer(100 * time.Millisecond)
-	defer timer.Stop()
-	select {
-	case <-ctx.Done():
-		return false
-	case <-timer.C:
-		return true
-	}
 }
 
 // mount writes what the volumes of the pods hold, below k.dir in the place of /.
