@@ -94,20 +94,23 @@ func BenchmarkLatency(b *testing.B) {
 	seenUp := watcherOf(b, upCfg, "default", "web")
 	seenDown := watcherOf(b, downCfg, copied.GetNamespace(), "web")
 
+	took := func(change func(), seen <-chan *unstructured.Unstructured, part string, n int64) time.Duration {
+		defer awaitQuiet(seenUp)
+		began := time.Now()
+		change()
+		awaitVersion(seen, hasNumber(part, "replicas", n))
+		return time.Since(began)
+	}
+	specDownIn := func(n int64) time.Duration { // from a changed spec upstream to that of the copy
+		return took(func() { mergePatch(b, originals, "web", "", fmt.Sprintf(`{"spec":{"replicas":%d}}`, n)) }, seenDown, "spec", n)
+	}
+	statusUpIn := func(n int64) time.Duration { // from the copy's status to the original's
+		return took(func() { mergePatch(b, copies, "web", "status", fmt.Sprintf(`{"status":{"replicas":%d}}`, n)) }, seenUp, "status", n)
+	}
 	var specDown, statusUp, rawDown, rawUp, servedUp []time.Duration
 	for i := range b.N {
 		n := int64(i + 2)
-		began := time.Now()
-		mergePatch(b, originals, "web", "", fmt.Sprintf(`{"spec":{"replicas":%d}}`, n))
-		awaitVersion(seenDown, hasNumber("spec", "replicas", n))
-		specDown = append(specDown, time.Since(began))
-		awaitQuiet(seenUp)
-
-		began = time.Now()
-		mergePatch(b, copies, "web", "status", fmt.Sprintf(`{"status":{"replicas":%d}}`, n))
-		awaitVersion(seenUp, hasNumber("status", "replicas", n))
-		statusUp = append(statusUp, time.Since(began))
-		awaitQuiet(seenUp)
+		specDown, statusUp = append(specDown, specDownIn(n)), append(statusUp, statusUpIn(n))
 	}
 	w.stopLoop()
 
@@ -134,26 +137,11 @@ func BenchmarkLatency(b *testing.B) {
 	})
 	for i := range b.N {
 		n := int64(i + 100_000)
-		began := time.Now()
-		mergePatch(b, originals, "web", "", fmt.Sprintf(`{"spec":{"replicas":%d}}`, n))
-		awaitVersion(seenDown, hasNumber("spec", "replicas", n))
-		rawDown = append(rawDown, time.Since(began))
-		awaitQuiet(seenUp)
-
-		began = time.Now()
-		mergePatch(b, copies, "web", "status", fmt.Sprintf(`{"status":{"replicas":%d}}`, n))
-		awaitVersion(seenUp, hasNumber("status", "replicas", n))
-		rawUp = append(rawUp, time.Since(began))
-		awaitQuiet(seenUp)
+		rawDown, rawUp = append(rawDown, specDownIn(n)), append(rawUp, statusUpIn(n))
 	}
 	writer.Store(&served)
 	for i := range b.N {
-		n := int64(i + 200_000)
-		began := time.Now()
-		mergePatch(b, copies, "web", "status", fmt.Sprintf(`{"status":{"replicas":%d}}`, n))
-		awaitVersion(seenUp, hasNumber("status", "replicas", n))
-		servedUp = append(servedUp, time.Since(began))
-		awaitQuiet(seenUp)
+		servedUp = append(servedUp, statusUpIn(int64(i+200_000)))
 	}
 	d50, d99 := quantiles(b, "down", specDown)
 	u50, u99 := quantiles(b, "up", statusUp)
