@@ -105,7 +105,7 @@ func (l *lane) allCopies(ctx context.Context, kind schema.GroupVersionKind) []Ke
 // copies of a kind.
 func (l *lane) copiesOf(ctx context.Context, kind schema.GroupVersionKind, ns namespaceKey) ([]Key, error) {
 	as, ready := l.copiesKnown(kind)
-	if !ready {
+	if !ready || !l.covers(ns.workspace) {
 		return nil, errUnknown
 	}
 	list := &unstructured.UnstructuredList{}

@@ -148,7 +148,7 @@ func (l *lane) delete(ctx context.Context, copied *unstructured.Unstructured, ho
 func (l *lane) orphan(ctx context.Context, key Key, copied *unstructured.Unstructured) error {
 	patch, err := json.Marshal(map[string]any{"metadata": map[string]any{
 		"uid":    copied.GetUID(),
-		"labels": map[string]any{transform.LabelInstallation: nil, transform.LabelLogicalCluster: nil},
+		"labels": map[string]any{transform.LabelInstallation: nil, transform.LabelLogicalCluster: nil, transform.LabelBucket: nil},
 		"annotations": map[string]any{
 			transform.AnnotationMarks: nil, transform.AnnotationUID: nil, transform.AnnotationName: nil, transform.AnnotationNamespace: nil,
 			transform.AnnotationDigest: nil, transform.AnnotationTemplate: nil, annotationOrphaned: key.String(),

@@ -93,6 +93,8 @@ func keyFor(ws multicluster.ClusterName, obj *unstructured.Unstructured) Key {
 
 // fleetChanged opens, closes and wakes lanes.
 func (l *Loop) fleetChanged(ctx context.Context, change tmccluster.Change) {
+	l.world.lock(&l.opening)
+	defer l.opening.Unlock()
 	switch {
 	case change.New == nil:
 		l.closeLane(change.Old.Name)

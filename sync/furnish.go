@@ -3,6 +3,7 @@ package syncer
 import (
 	"context"
 	"fmt"
+	"strconv"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -120,6 +121,7 @@ func (l *lane) renderFurniture(obj client.Object, origin transform.Origin, names
 		annotations = map[string]string{}
 	}
 	labels[transform.LabelInstallation], labels[transform.LabelLogicalCluster] = l.loop.installation, origin.LogicalCluster
+	labels[transform.LabelBucket] = strconv.Itoa(transform.BucketOf(origin.LogicalCluster))
 	annotations[annotationFurniture] = "true"
 	rendered.SetLabels(labels)
 	rendered.SetAnnotations(annotations)

@@ -31,6 +31,7 @@ type lane struct {
 	logger logr.Logger
 
 	wires
+	watching
 	queue workqueue.TypedRateLimitingInterface[errand]
 	stop  context.CancelFunc
 	done  <-chan struct{} // closed when the connection is no longer good
@@ -95,13 +96,14 @@ type outcome struct {
 const requestTimeout = 15 * time.Second
 
 func newLane(loop *Loop, conn *tmccluster.Connection, logger logr.Logger) (*lane, error) {
-	w, err := loop.world.connect(loop, conn)
+	watching := loop.share()
+	w, err := loop.world.connect(loop, conn, watching.selector(loop.installation))
 	if err != nil {
 		return nil, err
 	}
 	l := &lane{
 		name: conn.Name, uid: conn.UID, loop: loop, logger: logger.WithValues("physicalCluster", conn.Name), done: conn.Done(),
-		wires: *w, queue: loop.world.queue(),
+		wires: *w, watching: watching, queue: loop.world.queue(),
 		kinds: map[schema.GroupVersionKind]*followed{}, outcomes: map[Key]outcome{}, made: map[string]time.Time{}, furnished: map[string]bool{}, strays: map[Key]stray{}, buried: map[Key][]Tombstone{}, parting: map[Key]parting{},
 	}
 	return l, nil
@@ -150,11 +152,11 @@ func (l *Loop) strip(obj any) (any, error) {
 }
 
 // copyOf returns the copy of an original from the cache: nil where there is
-// none. It returns errUnknown until all copies of the kind are known. The copy
-// is shared and must not be changed.
+// none. It returns errUnknown until all copies of the kind are known, and of
+// workspaces that are another replica's. The copy is shared and must not be changed.
 func (l *lane) copyOf(ctx context.Context, key Key) (*unstructured.Unstructured, error) {
 	kind, ready := l.copiesKnown(key.Kind)
-	if !ready {
+	if !ready || !l.covers(key.Workspace) {
 		return nil, errUnknown
 	}
 	obj := &unstructured.Unstructured{}

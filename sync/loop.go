@@ -70,6 +70,8 @@ type Loop struct {
 	set      atomic.Pointer[kindSet]
 	changing sync.Mutex // held while the set is replaced
 
+	opening sync.Mutex // held while lanes are opened and closed
+
 	mu      sync.Mutex
 	lanes   map[string]*lane
 	records map[Key]*record
@@ -181,6 +183,9 @@ func (l *Loop) Start(ctx context.Context) error {
 		return nil
 	}
 	defer l.followSources()()
+	if l.opts.share != nil {
+		defer l.opts.share.Subscribe(func() { l.shareChanged(ctx) })()
+	}
 	cancel := l.fleet.Subscribe(func(change tmccluster.Change) { l.fleetChanged(ctx, change) })
 	defer cancel()
 	if l.opts.register != nil {

@@ -106,8 +106,8 @@ func (l *lane) tidyAll(ctx context.Context) {
 // tidy deletes a namespace that is ours and empty. It returns whether to look
 // again: what copies left behind may still be going.
 func (l *lane) tidy(ctx context.Context, ns namespaceKey) (again bool) {
-	if l.loop.suspension(l.name, nil) != "" || l.loop.lacksKinds() {
-		return false // what ends that looks again
+	if l.loop.suspension(l.name, nil) != "" || l.loop.lacksKinds() || !l.covers(ns.workspace) {
+		return false // what ends that looks again, or the replica whose it is
 	}
 	ctx, cancel := context.WithTimeout(ctx, 4*requestTimeout)
 	defer cancel()

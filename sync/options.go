@@ -42,6 +42,7 @@ type options struct {
 	gates        []Gate
 	register     Register
 	collectAfter time.Duration
+	share        Share // nil: all workspaces
 
 	progressWithin time.Duration
 	upsync         []schema.GroupVersionKind

@@ -2,6 +2,7 @@ package syncer_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"sync"
@@ -19,6 +20,8 @@ import (
 	"sigs.k8s.io/multicluster-runtime/pkg/manager/coordinator/sharded/sharder"
 
 	tmcenvtest "github.com/tmc-sdk/tmc/envtest"
+	"github.com/tmc-sdk/tmc/sync/shards"
+	"github.com/tmc-sdk/tmc/transform"
 )
 
 // replica returns a world for another replica of the same installation: the
@@ -111,14 +114,16 @@ func (m member) Run(ctx context.Context) error {
 // shard has a world's next loop take its share of the workspaces.
 func (w *world) shard(all *members, id string) {
 	all.set(id, true)
+	w.shares = shards.New(member{all, id})
 	w.coordinated = []mcmanager.Option{mcmanager.WithCoordinator(sharded.New(
 		w.cluster("north"), logr.Discard(),
-		sharded.WithShardLease("default", w.id), sharded.WithPeerRegistry(member{all, id}),
+		sharded.WithShardLease("default", w.id), sharded.WithPeerRegistry(member{all, id}), sharded.WithSharder(w.shares),
 		sharded.WithSynchronizationIntervals(500*time.Millisecond, 500*time.Millisecond),
 		sharded.WithLeaseTimings(20*time.Second, 5*time.Second, 500*time.Millisecond),
 	))}
 }
 
+// Each replica watches its share of the copies and no more.
 func TestReplicasShareWorkspacesAndInheritThem(t *testing.T) {
 	const tenants = 6
 	w, all := newWorld(t, tenants), &members{}
@@ -141,16 +146,30 @@ func TestReplicasShareWorkspacesAndInheritThem(t *testing.T) {
 		one, other := strings.Count(w.physical.String(), name), strings.Count(second.physical.String(), name)
 		require.True(t, one == 0 || other == 0, "both wrote for tenant %d", i)
 		require.Equal(t, 1, one+other, "one copy is one write")
+		copied := w.waitCopy("east", i, d)
+		require.Equal(t, one == 1, w.physical.watches(t, "deployments", copied), "tenant %d", i)
+		require.Equal(t, other == 1, second.physical.watches(t, "deployments", copied), "tenant %d", i)
 	}
+	// A copy that ceases to be watched is put right: a watch tells that it left.
+	patch := client.RawPatch(types.MergePatchType, fmt.Appendf(nil, `{"metadata":{"labels":{%q:null}}}`, transform.LabelBucket))
+	require.NoError(t, w.cluster("east").Patch(t.Context(), w.waitCopy("east", 0, d), patch))
+	w.waitCopy("east", 0, d, func(u *unstructured.Unstructured) error {
+		if u.GetLabels()[transform.LabelBucket] == "" {
+			return errors.New("no bucket")
+		}
+		return nil
+	})
 
+	w.physical.reset()
 	all.set("second", false)
 	second.stopLoop()
 	for i := range tenants {
 		w.relabel(i, "2")
 	}
 	for i := range tenants {
-		w.waitCopy("east", i, d, field("metadata.labels.version", "2"))
+		require.True(t, w.physical.watches(t, "deployments", w.waitCopy("east", i, d, field("metadata.labels.version", "2"))))
 	}
+	require.EqualValues(t, tenants, w.physical.n.Load(), "what changed, and nothing that was inherited:\n%s", &w.physical)
 	require.NoError(t, w.tenant(0).Delete(t.Context(), d.DeepCopy()))
 	w.waitNoOriginal(0, d)
 }

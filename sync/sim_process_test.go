@@ -11,6 +11,7 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/types"
@@ -205,7 +206,7 @@ func (f *simFleet) Connection(name string) (*tmccluster.Connection, error) {
 func (f *simFleet) WaitForSync(context.Context) bool { return true }
 
 // connect builds what a lane speaks to its cluster by.
-func (p *process) connect(l *Loop, conn *tmccluster.Connection) (*wires, error) {
+func (p *process) connect(l *Loop, conn *tmccluster.Connection, _ labels.Selector) (*wires, error) {
 	server := p.world.cluster(conn.Name)
 	strip := l.strip
 	if rosy := p.world.sabotage.rosy; rosy != nil {

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/client-go/discovery"
 	"k8s.io/client-go/rest"
@@ -18,7 +19,6 @@ import (
 	"sigs.k8s.io/multicluster-runtime/pkg/multicluster"
 
 	tmccluster "github.com/tmc-sdk/tmc/cluster"
-	"github.com/tmc-sdk/tmc/transform"
 )
 
 // surroundings is what the loop takes from the world besides decisions: time,
@@ -37,8 +37,9 @@ type surroundings struct {
 	spawn func(fn func())
 	// lock takes a lock that is held over calls to servers.
 	lock func(locker)
-	// connect builds what a lane speaks to its cluster by.
-	connect func(l *Loop, conn *tmccluster.Connection) (*wires, error)
+	// connect builds what a lane speaks to its cluster by, and watches the copies
+	// with that are selected.
+	connect func(l *Loop, conn *tmccluster.Connection, copies labels.Selector) (*wires, error)
 	// queue makes the queue of a lane.
 	queue func() workqueue.TypedRateLimitingInterface[errand]
 }
@@ -68,7 +69,7 @@ type originals interface {
 // wires are the clients of one physical cluster.
 type wires struct {
 	live      client.Client // never from a cache
-	cached    cache.Cache   // only what bears our marks
+	cached    cache.Cache   // only copies, of the workspaces that are ours to watch
 	born      cache.Cache   // what is to be shown upstream; nil where nothing is
 	discovery discovery.ServerResourcesInterface
 	pressure  *pressure // nil bounds nothing
@@ -96,7 +97,7 @@ func realSurroundings() surroundings {
 	}
 }
 
-func connect(l *Loop, conn *tmccluster.Connection) (*wires, error) {
+func connect(l *Loop, conn *tmccluster.Connection, copies labels.Selector) (*wires, error) {
 	cfg := rest.CopyConfig(conn.Config)
 	cfg.QPS = -1 // the cluster's own priority and fairness is the better judge
 	live := rest.CopyConfig(cfg)
@@ -122,7 +123,7 @@ func connect(l *Loop, conn *tmccluster.Connection) (*wires, error) {
 	}
 	if w.cached, err = cache.New(cfg, cache.Options{
 		Mapper:                       mapper,
-		DefaultLabelSelector:         transform.SelectorFor(l.installation),
+		DefaultLabelSelector:         copies,
 		DefaultTransform:             l.strip,
 		DefaultUnsafeDisableDeepCopy: new(true),
 		ReaderFailOnMissingInformer:  true,

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"os"
+	"path"
 	"runtime"
 	"slices"
 	"strings"
@@ -22,6 +23,7 @@ import (
 	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/client-go/rest"
 	"k8s.io/klog/v2"
@@ -37,6 +39,7 @@ import (
 	tmcenvtest "github.com/tmc-sdk/tmc/envtest"
 	"github.com/tmc-sdk/tmc/placement/v1alpha1"
 	syncer "github.com/tmc-sdk/tmc/sync"
+	"github.com/tmc-sdk/tmc/sync/shards"
 	"github.com/tmc-sdk/tmc/transform"
 )
 
@@ -142,6 +145,8 @@ type world struct {
 	// managed and coordinated, if set, are for the manager of the next loop.
 	managed     func(*manager.Options)
 	coordinated []mcmanager.Option
+	// shares, if set, are of the workspaces for the next loop.
+	shares *shards.Shards
 	// provider of the loop that was started last.
 	provider multicluster.Provider
 	// following, if set, has the next loops sync what the export exports, and
@@ -161,9 +166,10 @@ type loop struct {
 
 // counter counts the requests that write.
 type counter struct {
-	n   atomic.Int64
-	mu  sync.Mutex
-	log []string
+	n       atomic.Int64
+	mu      sync.Mutex
+	log     []string
+	watched map[string]string // what the last watch of a resource selects by labels
 }
 
 func (c *counter) wrap(next http.RoundTripper) http.RoundTripper { return counting{c, next} }
@@ -180,7 +186,25 @@ func (c counting) RoundTrip(r *http.Request) (*http.Response, error) {
 		c.c.log = append(c.c.log, r.Method+" "+r.URL.Path)
 		c.c.mu.Unlock()
 	}
+	if query := r.URL.Query(); query.Get("watch") != "" {
+		c.c.mu.Lock()
+		if c.c.watched == nil {
+			c.c.watched = map[string]string{}
+		}
+		c.c.watched[path.Base(r.URL.Path)] = query.Get("labelSelector")
+		c.c.mu.Unlock()
+	}
 	return c.next.RoundTrip(r)
+}
+
+// watches says whether the last watch of a resource was one for an object.
+func (c *counter) watches(tb testing.TB, resource string, obj client.Object) bool {
+	tb.Helper()
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	selector, err := labels.Parse(c.watched[resource])
+	require.NoError(tb, err)
+	return selector.Matches(labels.Set(obj.GetLabels()))
 }
 
 func (c *counter) String() string {
@@ -319,6 +343,10 @@ func (w *world) start(opts ...syncer.Option) *loop {
 			syncer.ResourcesFrom(exported),
 			syncer.RelatedFrom(exported.Claimed(map[schema.GroupVersionKind]string{configMapKind: "configmaps", secretKind: "secrets"})),
 		}
+	}
+	if w.shares != nil {
+		require.NoError(w.t, mgr.GetLocalManager().Add(w.shares))
+		opts = append(opts, syncer.WithShare(w.shares))
 	}
 	opts = slices.Concat(kinds, []syncer.Option{syncer.ReportEvery(50 * time.Millisecond)}, opts)
 	l, err := syncer.New(mgr, w.fleet, pipeline, opts...)

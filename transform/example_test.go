@@ -70,6 +70,7 @@ data: {level: info}`)
 	//     tmc-sdk.dev/original-uid: 5f0e
 	//   labels:
 	//     app: web
+	//     tmc-sdk.dev/bucket: "84"
 	//     tmc-sdk.dev/installation: prod
 	//     tmc-sdk.dev/logical-cluster: 1abc
 	//   name: settings
@@ -108,6 +109,7 @@ func ExamplePipeline_Namespace() {
 	//     tmc-sdk.dev/marks: v1
 	//     tmc-sdk.dev/original-name: shop
 	//   labels:
+	//     tmc-sdk.dev/bucket: "84"
 	//     tmc-sdk.dev/installation: prod
 	//     tmc-sdk.dev/logical-cluster: 1abc
 	//   name: shop-cs2yl52wdhmlstd7

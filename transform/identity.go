@@ -12,7 +12,7 @@ import (
 type identity struct {
 	apiVersion, kind, namespace, name string
 	labels, annotations               []mark
-	marks                             [7]mark // what they are slices of
+	marks                             [8]mark // what they are slices of
 	owners                            []any   // nil for none
 }
 
@@ -20,8 +20,8 @@ type mark struct{ key, value string }
 
 func identityOf(obj *unstructured.Unstructured, namespace, name string, m Marks) *identity {
 	i := &identity{apiVersion: obj.GetAPIVersion(), kind: obj.GetKind(), namespace: namespace, name: name}
-	i.labels = m.labels(i.marks[:0:2])
-	i.annotations = m.annotations(i.marks[2:2])
+	i.labels = m.labels(i.marks[:0:3])
+	i.annotations = m.annotations(i.marks[3:3])
 	return i
 }
 

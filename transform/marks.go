@@ -1,6 +1,7 @@
 package transform
 
 import (
+	"strconv"
 	"strings"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -19,6 +20,10 @@ const (
 	LabelInstallation = Domain + "/installation"
 	// LabelLogicalCluster is the name of the original's logical cluster.
 	LabelLogicalCluster = Domain + "/logical-cluster"
+	// LabelBucket is the bucket of the original's logical cluster (BucketOf). It
+	// proves nothing about ownership: replicas that share the workspaces out select
+	// by it what they watch.
+	LabelBucket = Domain + "/bucket"
 	// AnnotationNamespace is the original's namespace.
 	AnnotationNamespace = Domain + "/original-namespace"
 	// AnnotationName is the original's name.
@@ -72,7 +77,8 @@ func (m Marks) Stamp(obj metav1.Object) {
 }
 
 func (m Marks) labels(list []mark) []mark {
-	return append(list, mark{LabelInstallation, m.Installation}, mark{LabelLogicalCluster, m.LogicalCluster})
+	return append(list, mark{LabelInstallation, m.Installation}, mark{LabelLogicalCluster, m.LogicalCluster},
+		mark{LabelBucket, strconv.Itoa(BucketOf(m.LogicalCluster))})
 }
 
 func (m Marks) annotations(list []mark) []mark {

@@ -65,7 +65,7 @@ func TestReadMarksRefuses(t *testing.T) {
 func TestForgedMarksNeverSurvive(t *testing.T) {
 	key := rapid.OneOf(
 		rapid.SampledFrom([]string{
-			transform.LabelInstallation, transform.LabelLogicalCluster, transform.AnnotationNamespace, transform.AnnotationName,
+			transform.LabelInstallation, transform.LabelLogicalCluster, transform.LabelBucket, transform.AnnotationNamespace, transform.AnnotationName,
 			transform.AnnotationUID, transform.AnnotationMarks, transform.AnnotationDigest,
 			"kcp.io/cluster", "claimed.internal.apis.kcp.io/x", "app", "tmc-sdk.dev.example/x",
 		}),

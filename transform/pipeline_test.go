@@ -224,6 +224,7 @@ func TestNamespacesBearThePlatformsLabels(t *testing.T) {
 		ns := p.Namespace(transform.Origin{LogicalCluster: "1abc", Namespace: "shop"})
 		require.Equal(t, map[string]string{
 			"pod-security.kubernetes.io/enforce": "restricted", transform.LabelInstallation: "prod", transform.LabelLogicalCluster: "1abc",
+			transform.LabelBucket: "84",
 		}, ns.GetLabels())
 		ns.GetLabels()["spoiled"] = "yes"
 	}

@@ -81,7 +81,7 @@ spec: {instances: 3, backup: {schedule: "@daily"}}`))
 	// Output:
 	// --- workspace
 	// +++ eu-1
-	// @@ -1,9 +1,17 @@
+	// @@ -1,9 +1,18 @@
 	//  apiVersion: db.example/v1
 	//  kind: Database
 	//  metadata:
@@ -90,6 +90,7 @@ spec: {instances: 3, backup: {schedule: "@daily"}}`))
 	// +    tmc-sdk.dev/original-name: orders
 	// +    tmc-sdk.dev/original-namespace: shop
 	// +  labels:
+	// +    tmc-sdk.dev/bucket: "84"
 	// +    tmc-sdk.dev/installation: prod
 	// +    tmc-sdk.dev/logical-cluster: 1abc
 	//    name: orders

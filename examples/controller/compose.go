@@ -26,6 +26,7 @@ import (
 	syncer "github.com/tmc-sdk/tmc/sync"
 	"github.com/tmc-sdk/tmc/sync/audit"
 	"github.com/tmc-sdk/tmc/sync/notify"
+	"github.com/tmc-sdk/tmc/sync/shards"
 	"github.com/tmc-sdk/tmc/transform"
 )
 
@@ -42,6 +43,7 @@ type controller struct {
 
 	mgr      mcmanager.Manager
 	once     manager.Manager // of what one replica does for all workspaces
+	shares   *shards.Shards  // nil without sharding
 	fleet    *tmccluster.Fleet
 	tenants  *workspaces.Provider
 	loop     *syncer.Loop

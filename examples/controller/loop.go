@@ -63,6 +63,9 @@ func (x *controller) addLoop() error {
 		}
 		options = append(options, syncer.WithTombstones(tombstones))
 	}
+	if x.shares != nil {
+		options = append(options, syncer.WithShare(x.shares))
+	}
 	if x.notifier != nil {
 		options = append(options, syncer.OnHealth(x.notifier.Health))
 	}

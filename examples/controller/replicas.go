@@ -13,6 +13,7 @@ import (
 	"sigs.k8s.io/multicluster-runtime/pkg/manager/coordinator/sharded/peers"
 
 	"github.com/tmc-sdk/tmc/examples/controller/config"
+	"github.com/tmc-sdk/tmc/sync/shards"
 )
 
 // addManager makes the manager. Without sharding the leader acts alone. With
@@ -43,6 +44,9 @@ func (x *controller) addManager() error {
 	if x.mgr, err = mcmanager.New(x.platform, x.tenants, options, mcmanager.WithCoordinator(coordinator)); err != nil {
 		return fmt.Errorf("build manager: %w", err)
 	}
+	if err := x.mgr.GetLocalManager().Add(x.shares); err != nil {
+		return err
+	}
 	return x.mgr.GetLocalManager().Add(x.once)
 }
 
@@ -58,9 +62,11 @@ func (x *controller) coordinator() (*sharded.Coordinator, error) {
 		return nil, err
 	}
 	logger := log.Log.WithName("shards")
+	registry := peers.NewLeaseRegistry(cl, l.Namespace, l.Name+"-by", x.flags.replica, s.Weight, logger)
+	x.shares = shards.New(registry)
 	return sharded.New(cl, logger,
 		sharded.WithShardLease(l.Namespace, l.Name+"-of"),
-		sharded.WithPeerRegistry(peers.NewLeaseRegistry(cl, l.Namespace, l.Name+"-by", x.flags.replica, s.Weight, logger)),
+		sharded.WithPeerRegistry(registry), sharded.WithSharder(x.shares),
 		sharded.WithSynchronizationIntervals(s.LookEvery.Duration, s.LookEvery.Duration),
 		sharded.WithLeaseTimings(s.LeaseDuration.Duration, s.RenewEvery.Duration, s.LookEvery.Duration/2),
 	), nil

@@ -140,7 +140,7 @@ func (w *Writer) writes() *admissionv1.ValidatingAdmissionPolicy {
 
 func (w *Writer) marks() *admissionv1.ValidatingAdmissionPolicy {
 	var kept []string
-	for _, key := range []string{transform.LabelInstallation, transform.LabelLogicalCluster} {
+	for _, key := range []string{transform.LabelInstallation, transform.LabelLogicalCluster, transform.LabelBucket} {
 		kept = append(kept, label("object", key)+" == "+label("oldObject", key))
 	}
 	for _, key := range []string{transform.AnnotationMarks, transform.AnnotationNamespace, transform.AnnotationName, transform.AnnotationUID} {

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strconv"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -109,7 +110,9 @@ func marksOf(marks transform.Marks, now Renamed) (metadata map[string]any, chang
 	if !known {
 		return nil, false
 	}
-	metadata = map[string]any{"labels": map[string]string{transform.LabelLogicalCluster: cluster}}
+	metadata = map[string]any{"labels": map[string]string{
+		transform.LabelLogicalCluster: cluster, transform.LabelBucket: strconv.Itoa(transform.BucketOf(cluster)),
+	}}
 	if marks.UID == "" { // the namespace of copies
 		return metadata, cluster != marks.LogicalCluster
 	}

@@ -118,7 +118,7 @@ spec: {containers: [{name: web, image: "nginx:1.29"}]}`))
 	// Output:
 	// --- workspace
 	// +++ eu-1
-	// @@ -1,9 +1,16 @@
+	// @@ -1,9 +1,17 @@
 	//  apiVersion: v1
 	//  kind: Pod
 	//  metadata:
@@ -127,6 +127,7 @@ spec: {containers: [{name: web, image: "nginx:1.29"}]}`))
 	// +    tmc-sdk.dev/original-name: web
 	// +    tmc-sdk.dev/original-namespace: shop
 	// +  labels:
+	// +    tmc-sdk.dev/bucket: "84"
 	// +    tmc-sdk.dev/installation: prod
 	// +    tmc-sdk.dev/logical-cluster: 1abc
 	//    name: web
