@@ -25,6 +25,7 @@ import (
 // no server are tests of package transform.
 func TestCraftedObjectsReachNothingThatIsNotTheirs(t *testing.T) {
 	w := newWorld(t, 2)
+	w.spoiled = true
 	w.rendering = []transform.Option{
 		transform.With(builtin.SecurityFloor(), builtin.ServiceAccountTokens(builtin.TokenRules{})),
 		transform.WithNamespaceLabels(guard.Restricted.Labels()),

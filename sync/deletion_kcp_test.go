@@ -69,6 +69,7 @@ func TestDeletionDoesWhatWasAskedFor(t *testing.T) {
 // too. When the cluster returns, the copy goes without a word from kcp.
 func TestATombstoneOutlivesTheWorkspace(t *testing.T) {
 	w := newWorld(t, 1)
+	w.spoiled = true
 	graves := syncer.NewTombstones(w.cluster("north"), "default", w.id)
 	opts := []syncer.Option{syncer.ReleaseLostAfter(time.Second), syncer.WithTombstones(graves)}
 	w.start(opts...)

@@ -135,6 +135,7 @@ func (e *emptyLists) RoundTrip(r *http.Request) (*http.Response, error) {
 // Scenario 21: the endpoint disappears from the slice, and comes back.
 func TestAVanishedEndpointIsNotDeletion(t *testing.T) {
 	w := newWorld(t, 1)
+	w.spoiled = true
 	w.start()
 	d := deployment("web", 1)
 	require.NoError(t, w.tenant(0).Create(t.Context(), d.DeepCopy()))
@@ -286,6 +287,7 @@ func TestARejectedClaimDeletesNothing(t *testing.T) {
 // by it stays, nobody runs in circles, and when it is accepted again all goes on.
 func TestAClaimThatIsTakenBackDeletesNothing(t *testing.T) {
 	w := newWorld(t, 1)
+	w.spoiled = true
 	w.start()
 	cm := configMap("settings", "1")
 	require.NoError(t, w.tenant(0).Create(t.Context(), cm.DeepCopy()))
@@ -502,6 +504,7 @@ func TestALostClusterIsReleasedByPolicyAndRetiredOnItsReturn(t *testing.T) {
 // Scenario 24: a cluster that is removed for ever holds no workspace.
 func TestAWorkspaceIsDeletedThoughAClusterIsLost(t *testing.T) {
 	w := newWorld(t, 1)
+	w.spoiled = true
 	w.start(syncer.ReleaseLostAfter(time.Second))
 	d := deployment("web", 1)
 	require.NoError(t, w.tenant(0).Create(t.Context(), d.DeepCopy()))

@@ -107,7 +107,7 @@ func (w *world) decideFor(tenant int, p *v1alpha1.Placement, targets ...v1alpha1
 // copyKey returns where the copy of an original stands.
 func (w *world) copyKey(tenant int, original *unstructured.Unstructured) client.ObjectKey {
 	w.t.Helper()
-	p, err := transform.NewPipeline(w.id)
+	p, err := w.pipeline()
 	require.NoError(w.t, err)
 	namespace, name := p.Locate(original.GroupVersionKind(), transform.Origin{
 		LogicalCluster: string(w.tenants[tenant].Cluster), Namespace: original.GetNamespace(), Name: original.GetName(),

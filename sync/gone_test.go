@@ -20,6 +20,7 @@ import (
 // Law 1: what can't be seen is not gone; what kcp itself says is deleted, is.
 func TestCopiesOfADeletedWorkspaceAreCollectedOnProof(t *testing.T) {
 	w := newWorld(t, 2)
+	w.spoiled = true
 	w.start()
 	d := deployment("web", 1)
 	for i := range w.tenants {

@@ -31,6 +31,7 @@ var roleBindingKind = rbacv1.SchemeGroupVersion.WithKind("RoleBinding")
 // nothing else; and nobody else can forge its marks.
 func TestUnderGuardWithLeastRightsTheLoopWorksAndItsCredentialIsWorthLittle(t *testing.T) {
 	w := newWorld(t, 2)
+	w.spoiled = true
 	user := "tmc-" + w.id
 	for _, c := range servers.clusters {
 		w.guard(c, user)

@@ -49,6 +49,7 @@ var (
 	secretKind     = schema.GroupVersionKind{Version: "v1", Kind: "Secret"}
 	fieldKind      = schema.GroupVersionKind{Group: "example.org", Version: "v1", Kind: "Field"} // cluster-scoped
 	namespaceKind  = schema.GroupVersionKind{Version: "v1", Kind: "Namespace"}
+	eventKind      = schema.GroupVersionKind{Version: "v1", Kind: "Event"}
 	placementKind  = v1alpha1.GroupVersion.WithKind("Placement")
 )
 
@@ -153,6 +154,9 @@ type world struct {
 	// what it claims of ConfigMaps and Secrets.
 	following bool
 	clients   sync.Map // of func() (client.Client, error), by name
+	// spoiled says that the test does to the export, its bindings or the workspaces what
+	// no other is to find.
+	spoiled bool
 	// idle is what the queue's gauges said before the loop was started.
 	idle map[string]float64
 }
@@ -231,17 +235,21 @@ func newWorld(tb testing.TB, tenants int) *world {
 	needServers(tb)
 	s := stages.take(tb)
 	require.NoError(tb, s.err)
-	w := &world{
-		t: tb, platform: s.platform, tenants: []tmcenvtest.Workspace{s.tenant}, export: exportName, id: s.id,
-	}
-	more := make([]tmcenvtest.Workspace, max(tenants-1, 0))
+	w := &world{t: tb, platform: s.platform, export: exportName, id: newID()}
+	tb.Cleanup(func() {
+		if _, measures := tb.(*testing.B); !measures && !tb.Failed() && !w.spoiled {
+			stages.give(s)
+		}
+	})
+	more := make([]tmcenvtest.Workspace, max(tenants-len(s.tenants), 0))
 	parallel(tb, 4, len(more), func(i int) (err error) {
-		if more[i], err = workspace(tb.Context(), fmt.Sprintf("tenant-%s-%d", s.id, i+1)); err == nil {
+		if more[i], err = workspace(tb.Context(), fmt.Sprintf("tenant-%s-%d", w.id, i+1)); err == nil {
 			err = servers.kcp.Bind(tb.Context(), more[i].Path, s.platform.Path, exportName)
 		}
 		return err
 	})
-	w.tenants = append(w.tenants, more...)[:tenants]
+	s.tenants = append(s.tenants, more...)
+	w.tenants = slices.Clone(s.tenants[:tenants])
 	w.fleet = w.startFleet((*tmcenvtest.Cluster).Config)
 	return w
 }
@@ -250,12 +258,11 @@ func newWorld(tb testing.TB, tenants int) *world {
 func newWorldWithoutExport(tb testing.TB) *world {
 	tb.Helper()
 	needServers(tb)
-	s := stage{id: newID()}
 	var err error
-	w := &world{t: tb, export: exportName, id: s.id, tenants: make([]tmcenvtest.Workspace, 1)}
-	w.platform, err = workspace(tb.Context(), "platform-"+s.id)
+	w := &world{t: tb, export: exportName, id: newID(), tenants: make([]tmcenvtest.Workspace, 1)}
+	w.platform, err = workspace(tb.Context(), "platform-"+w.id)
 	require.NoError(tb, err)
-	w.tenants[0], err = workspace(tb.Context(), "tenant-"+s.id)
+	w.tenants[0], err = workspace(tb.Context(), "tenant-"+w.id)
 	require.NoError(tb, err)
 	w.fleet = w.startFleet((*tmcenvtest.Cluster).Config)
 	return w
@@ -283,6 +290,20 @@ func (w *world) apiExport() tmcenvtest.APIExport {
 	export, err := standardExport()
 	require.NoError(w.t, err)
 	return export
+}
+
+// pipeline returns one whose copies stand where no other world's do: worlds may have
+// had the same tenants.
+func (w *world) pipeline(opts ...transform.Option) (*transform.Pipeline, error) {
+	return transform.NewPipeline(w.id, append([]transform.Option{transform.WithNaming(naming(w.id))}, opts...)...)
+}
+
+// naming is that of the world with this id.
+type naming string
+
+func (n naming) Locate(kind schema.GroupVersionKind, o transform.Origin) (namespace, name string) {
+	o.LogicalCluster += "/" + string(n)
+	return transform.HashedNaming{}.Locate(kind, o)
 }
 
 // startFleet starts a fleet of all clusters, which are reached by the given
@@ -329,7 +350,7 @@ func (w *world) start(opts ...syncer.Option) *loop {
 	mgr, err := mcmanager.New(cfg, provider, options, w.coordinated...)
 	require.NoError(w.t, err)
 	w.provider = provider
-	pipeline, err := transform.NewPipeline(w.id, w.rendering...)
+	pipeline, err := w.pipeline(w.rendering...)
 	require.NoError(w.t, err)
 	if !measured {
 		opts = append([]syncer.Option{syncer.WithTracing(sdktrace.NewTracerProvider(sdktrace.WithSyncer(scanner{})))}, opts...)
