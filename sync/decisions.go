@@ -141,6 +141,19 @@ func (d *decisions) namespaces() []namespaceKey {
 	return slices.Collect(maps.Keys(d.byNamespace))
 }
 
+// first returns the first Placement of a namespace by name, nil if there is none. It
+// is shared and must not be changed.
+func (d *decisions) first(ns namespaceKey) (first *v1alpha1.Placement) {
+	d.mu.RLock()
+	defer d.mu.RUnlock()
+	for _, p := range d.byNamespace[ns] {
+		if first == nil || p.Name < first.Name {
+			first = p
+		}
+	}
+	return first
+}
+
 // covering returns the Placement that an object belongs to, nil if none. It is
 // shared and must not be changed.
 func (d *decisions) covering(ns namespaceKey, obj *unstructured.Unstructured) *v1alpha1.Placement {

@@ -99,6 +99,7 @@ func (l *Loop) fleetChanged(ctx context.Context, change tmccluster.Change) {
 	case change.New == nil:
 		l.closeLane(change.Old.Name)
 		l.wake(change.Old.Name)
+		l.overseeKind(schema.GroupVersionKind{})
 	case change.Old == nil, change.Reconnected, change.Old.UID != change.New.UID:
 		l.openLane(ctx, change.New.Name)
 		l.wake(change.New.Name)

@@ -209,6 +209,9 @@ func (l *lane) handler(kind, as schema.GroupVersionKind) toolscache.ResourceEven
 		AddFunc: func(obj any, initial bool) {
 			tell(obj, initial)
 			l.tellDependents(nil, obj)
+			if u, ok := obj.(*unstructured.Unstructured); ok && !initial {
+				l.queueBornBeside(u)
+			}
 		},
 		UpdateFunc: func(before, obj any) {
 			tell(obj, false)
@@ -219,6 +222,9 @@ func (l *lane) handler(kind, as schema.GroupVersionKind) toolscache.ResourceEven
 				l.loop.enqueue(key, false)
 				l.tellDependents(nil, obj)
 				l.queueTidy(key) // whoever deleted it: it may have been the last
+			}
+			if u, ok := obj.(*unstructured.Unstructured); ok {
+				l.queueBornBeside(u)
 			}
 		},
 	}

@@ -44,6 +44,8 @@ type lane struct {
 	made      map[string]time.Time // namespaces that were made just now
 	furnished map[string]bool      // namespaces that hold what the platform puts there
 
+	nurseries map[schema.GroupVersionKind]*nursery // what was born, by kind; the map never changes
+
 	mu       sync.Mutex
 	kinds    map[schema.GroupVersionKind]*followed
 	adjust   func() // follows what the loop follows; nil until the lane starts
@@ -105,6 +107,10 @@ func newLane(loop *Loop, conn *tmccluster.Connection, logger logr.Logger) (*lane
 		name: conn.Name, uid: conn.UID, loop: loop, logger: logger.WithValues("physicalCluster", conn.Name), done: conn.Done(),
 		wires: *w, watching: watching, queue: loop.world.queue(),
 		kinds: map[schema.GroupVersionKind]*followed{}, outcomes: map[Key]outcome{}, made: map[string]time.Time{}, furnished: map[string]bool{}, strays: map[Key]stray{}, buried: map[Key][]Tombstone{}, parting: map[Key]parting{},
+		nurseries: map[schema.GroupVersionKind]*nursery{},
+	}
+	for _, rule := range loop.opts.upsync {
+		l.nurseries[rule.kind] = newNursery()
 	}
 	return l, nil
 }
@@ -119,9 +125,7 @@ func (l *lane) start(ctx context.Context) {
 			l.logger.Error(err, "Cache stopped")
 		}
 	})
-	if l.born != nil {
-		l.followBorn(ctx)
-	}
+	l.followBorn(ctx)
 	if l.loop.opts.tombstones != nil {
 		world.spawn(func() { l.exhume(ctx) })
 	}
@@ -254,7 +258,7 @@ func (l *lane) run(ctx context.Context, e errand) {
 	var again bool
 	switch {
 	case e.born:
-		again = l.showUpstream(ctx, e.key)
+		again = l.showUpstream(ctx, e)
 	case e.tidy:
 		again = l.tidy(ctx, e.key.namespace())
 	default:
@@ -268,7 +272,7 @@ func (l *lane) run(ctx context.Context, e errand) {
 		return
 	}
 	l.queue.Forget(e)
-	if !e.tidy {
+	if !e.tidy && !e.born {
 		l.lapse(e.key)
 	}
 }

@@ -76,8 +76,12 @@ type Loop struct {
 	lanes   map[string]*lane
 	records map[Key]*record
 	stalled map[Key]struct{}
-	retired []func(multicluster.ClusterName, types.NamespacedName, string)
-	engaged map[multicluster.ClusterName]int // how often each workspace is
+	closed  map[Key]struct{} // kinds, of workspaces, that can't be shown there
+
+	overseer  workqueue.TypedRateLimitingInterface[errand] // of what workspaces show; nil until the loop starts
+	showcases showcases
+	retired   []func(multicluster.ClusterName, types.NamespacedName, string)
+	engaged   map[multicluster.ClusterName]int // how often each workspace is
 }
 
 var _ mcmanager.Runnable = (*Loop)(nil)
@@ -150,7 +154,8 @@ func newLoop(provider multicluster.Provider, fleet Fleet, pipeline *transform.Pi
 		dependents:   dependents{by: map[multicluster.ClusterName]map[types.UID]map[Key]struct{}{}},
 		started:      make(chan struct{}),
 		logger:       logger,
-		lanes:        map[string]*lane{}, records: map[Key]*record{}, stalled: map[Key]struct{}{}, engaged: map[multicluster.ClusterName]int{},
+		showcases:    showcases{by: map[showcaseKey]*showcase{}},
+		lanes:        map[string]*lane{}, records: map[Key]*record{}, stalled: map[Key]struct{}{}, closed: map[Key]struct{}{}, engaged: map[multicluster.ClusterName]int{},
 	}
 	l.tracing = newTracing(o.tracing, func() time.Time { return l.world.now() })
 	l.suspended.Store(o.observeOnly)
@@ -186,6 +191,7 @@ func (l *Loop) Start(ctx context.Context) error {
 	if l.opts.share != nil {
 		defer l.opts.share.Subscribe(func() { l.shareChanged(ctx) })()
 	}
+	l.startUpsync(ctx)
 	cancel := l.fleet.Subscribe(func(change tmccluster.Change) { l.fleetChanged(ctx, change) })
 	defer cancel()
 	if l.opts.register != nil {
@@ -200,6 +206,8 @@ func (l *Loop) Engage(ctx context.Context, name multicluster.ClusterName, cl crc
 	l.dependents.drop(name)
 	l.forgetSettled(name)
 	l.noteEngaged(ctx, name)
+	l.showcases.drop(name)
+	l.oversee(name)
 	return l.watcher.Engage(ctx, name, cl)
 }
 

@@ -14,6 +14,7 @@ type metrics struct {
 	upstream    *prometheus.CounterVec
 	stalled     prometheus.Gauge
 	concurrency *prometheus.GaugeVec
+	withheld    *prometheus.CounterVec
 }
 
 func newMetrics(r prometheus.Registerer) (*metrics, error) {
@@ -34,6 +35,10 @@ func newMetrics(r prometheus.Registerer) (*metrics, error) {
 			Name: "tmc_sync_concurrency",
 			Help: "Errands that may be under way to a cluster at once: less than WithWorkers allows while the cluster asks for less.",
 		}, []string{"cluster"}),
+		withheld: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "tmc_sync_upsync_withheld_total",
+			Help: "Times that an object that was born on a cluster was not shown since its namespace shows as much as it may, by kind.",
+		}, []string{"kind"}),
 		stalled: prometheus.NewGauge(prometheus.GaugeOpts{
 			Name: "tmc_sync_stalled_originals",
 			Help: "Originals whose copies have not become healthy within their deadline.",
@@ -42,7 +47,7 @@ func newMetrics(r prometheus.Registerer) (*metrics, error) {
 	if r == nil {
 		return m, nil
 	}
-	for _, c := range []prometheus.Collector{m.applies, m.retires, m.upstream, m.stalled, m.concurrency} {
+	for _, c := range []prometheus.Collector{m.applies, m.retires, m.upstream, m.stalled, m.concurrency, m.withheld} {
 		if err := r.Register(c); err != nil {
 			if already := (prometheus.AlreadyRegisteredError{}); errors.As(err, &already) {
 				return nil, fmt.Errorf("syncer: metrics are registered already: give each loop a registerer of its own: %w", err)

@@ -81,6 +81,7 @@ func (l *lane) queueTidy(key Key) {
 func (l *lane) namespaceCame(obj any, initial bool) {
 	if u, ok := obj.(*unstructured.Unstructured); ok && !initial {
 		l.queueTidyOf(u)
+		l.lookAroundLater(u.GetName())
 	}
 }
 

@@ -45,7 +45,7 @@ type options struct {
 	share        Share // nil: all workspaces
 
 	progressWithin time.Duration
-	upsync         []schema.GroupVersionKind
+	upsync         []*upsyncRule
 	strategies     map[schema.GroupKind]Strategy
 	mentions       map[schema.GroupKind][]reference
 	observeOnly    bool
@@ -137,6 +137,9 @@ func (o *options) validate() error {
 		return err
 	}
 	if err := o.validateDecider(); err != nil {
+		return err
+	}
+	if err := o.validateUpsync(); err != nil {
 		return err
 	}
 	return o.validateStrategies()

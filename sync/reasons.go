@@ -70,6 +70,9 @@ const (
 	// ReasonReleased: the original was let go though a copy may remain on a
 	// cluster that is lost.
 	ReasonReleased = "Released"
+	// ReasonNotAllShown: more was born on clusters than a namespace may show
+	// (UpsyncMost). An event on its Placement.
+	ReasonNotAllShown = "NotAllShown"
 	// ReasonHealthy: every copy is healthy.
 	ReasonHealthy = "Healthy"
 	// ReasonProgressing: a copy is on its way to health.

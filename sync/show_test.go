@@ -5,6 +5,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/stretchr/testify/require"
+
+	"github.com/tmc-sdk/tmc/transform"
 )
 
 func TestWhatIsShownUpstreamHasNothingOfTheClustersMetadata(t *testing.T) {
@@ -35,7 +37,11 @@ metadata:
   annotations: {note: hello, tmc-sdk.dev/source: east/1}
 data: {p: eA==}
 `)
-	got := show(source, "east", "me", "default")
+	s := showing{birthplace: birthplace{"east", "credentials"}, installation: "me", namespace: "default", name: "credentials"}
+	got, err := s.of(offspring{Unstructured: source})
+	require.NoError(t, err)
+	require.NotEmpty(t, digestOf(got))
+	strip(got, transform.AnnotationDigest)
 	if diff := cmp.Diff(want.Object, got.Object); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}

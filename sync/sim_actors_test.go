@@ -26,6 +26,7 @@ func (w *simWorld) actors() {
 	for _, c := range w.clusters {
 		s.spawn(nil, "kubelet "+c.name, func() { w.kubelet(c) })
 		s.spawn(nil, "vandal "+c.name, func() { w.vandalise(c) })
+		s.spawn(nil, "breeder "+c.name, func() { w.breed(c) })
 	}
 	for _, server := range slices.Concat(w.tenants, w.clusters) {
 		s.spawn(nil, "namespaces "+server.name, func() { w.finalize(server) })
@@ -50,7 +51,9 @@ func (w *simWorld) tenantActs(tenant *simServer) {
 	s := w.scheduler
 	ns := pick(s, simNamespaces)
 	name := pick(s, simNames)
-	switch s.dice.IntN(14) {
+	switch s.dice.IntN(15) {
+	case 14:
+		w.tinker(tenant, ns)
 	case 0, 1, 2, 3:
 		w.ensureNamespace(tenant, ns)
 		if tenant.Peek(simDeployment, ns, name) == nil {

@@ -28,6 +28,12 @@ type checker struct {
 	made       map[types.UID]int  // when a foreign object was made, in commits
 	bodies     map[string]string  // what a digest stands for
 	strays     map[types.UID]simStray
+
+	born      map[types.UID]bornID // what was ever born
+	absent    map[bornID]int       // when there was last nothing of that name, in commits
+	unsure    map[string]int       // when a copy on a cluster last came, went or changed its marks
+	exhibits  map[types.UID]bool   // what controllers made in workspaces
+	exhibited map[types.UID]bornID // of what that is
 }
 
 // simStray is a copy that admission took the marks off in a write of a controller,
@@ -67,6 +73,7 @@ func newChecker(w *simWorld) *checker {
 	return &checker{
 		world: w, history: map[namespaceKey][]moment{}, healthy: map[copyID]bool{},
 		late: map[types.UID]bool{}, made: map[types.UID]int{}, bodies: map[string]string{}, strays: map[types.UID]simStray{},
+		born: map[types.UID]bornID{}, absent: map[bornID]int{}, unsure: map[string]int{}, exhibits: map[types.UID]bool{}, exhibited: map[types.UID]bornID{},
 	}
 }
 
@@ -135,8 +142,14 @@ func (c *checker) upstream(s *simServer, commit apisim.Commit) {
 	if obj == nil {
 		obj = commit.Before
 	}
-	if a := c.world.acting; a != nil {
+	born := slices.Contains(simBorn, obj.GroupVersionKind())
+	if a := c.world.acting; a != nil && born {
+		c.shownByUs(s, a, commit)
+	} else if a != nil {
 		c.upstreamByUs(s, a, commit)
+	}
+	if born {
+		return
 	}
 	if ns := obj.GetNamespace(); ns != "" && (commit.Request == nil || commit.Request.Subresource == "" || obj.GetKind() == "Placement") {
 		key := namespaceKey{multiclusterName(s), ns}
@@ -234,6 +247,10 @@ func (c *checker) foreign(u *unstructured.Unstructured) bool {
 // physical looks at a change on a physical cluster.
 func (c *checker) physical(s *simServer, commit apisim.Commit) {
 	c.world.commits++
+	c.bornOn(s, commit)
+	if commit.Before == nil || commit.After == nil || transform.HasMarks(commit.Before) != transform.HasMarks(commit.After) {
+		c.unsure[s.name] = c.world.commits
+	}
 	if after := commit.After; after != nil {
 		if marks, ok := transform.ReadMarks(after); ok && marks.Installation == simInstallation {
 			if health, _ := transform.Health(after); health == transform.Healthy {
@@ -336,8 +353,8 @@ func (c *checker) copyGoes(s *simServer, a *acting, commit apisim.Commit) {
 // namespaceGoes: what others put into a namespace of ours survives (law 2).
 func (c *checker) namespaceGoes(s *simServer, a *acting, ns *unstructured.Unstructured) {
 	for _, kind := range s.Kinds() {
-		if !kind.Namespaced {
-			continue
+		if !kind.Namespaced || kind.GroupVersionKind == simEvent {
+			continue // Events are nobody's to keep
 		}
 		for _, u := range s.All(kind.GroupVersionKind) {
 			if u.GetNamespace() != ns.GetName() {

@@ -29,6 +29,7 @@ func (c *checker) unsettled() []string {
 			}
 		}
 	}
+	open = append(open, c.unshown()...)
 	return append(open, c.leftovers(expected)...)
 }
 
@@ -159,6 +160,9 @@ func (c *checker) leftovers(expected map[string]bool) (open []string) {
 			}
 		}
 		for _, ns := range cluster.All(namespaceKind) {
+			for _, pod := range cluster.All(simPod) {
+				used[pod.GetNamespace()] = true
+			}
 			if !c.foreign(ns) && !used[ns.GetName()] && !expected[cluster.name+ns.GetName()] {
 				open = append(open, fmt.Sprintf("%s holds the empty namespace %s", cluster.name, ns.GetName()))
 			}

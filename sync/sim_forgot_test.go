@@ -6,6 +6,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 
 	"github.com/tmc-sdk/tmc/sync/internal/apisim"
 	"github.com/tmc-sdk/tmc/transform"
@@ -108,4 +109,28 @@ func TestTheFinalizerStaysWhenACopyIsBegunMeanwhile(t *testing.T) {
 	require.ErrorIs(t, loop.letGo(t.Context(), key, original, nil), errBegun, "nothing was begun when it was looked")
 	require.False(t, loop.releasing(key, original))
 	require.Contains(t, s.tenant.Peek(simDeployment, "default", "web").GetFinalizers(), loop.finalizer)
+}
+
+// Seeds 65, 72 and 81: after a restart, what a workspace shows was looked at before it
+// was known which namespaces of the cluster are ours, and was taken down.
+func TestWhatIsShownStaysWhileNamespacesAreNotKnown(t *testing.T) {
+	s := newScene(t)
+	d := s.deploy("east")
+	s.pass(time.Minute)
+	copied := s.copyOf("east", d)
+	pod := simObject(simPod, copied.GetNamespace(), "web-0")
+	s.own(pod, copied)
+	_, err := s.do(s.cluster("east"), "controller", &apisim.Request{Verb: apisim.Create, Object: pod})
+	require.NoError(t, err)
+	s.pass(10 * time.Second)
+	shown := s.tenant.Peek(simPod, "default", "web-0")
+	require.NotNil(t, shown)
+	lane := s.process.loop.lane("east")
+	for _, kind := range []schema.GroupVersionKind{namespaceKind, simDeployment} { // nothing in its cache
+		delete(lane.cached.(*simCache).informers, kind)
+	}
+	s.pass(20 * time.Minute)
+	lane.queue.Add(errand{born: true, key: Key{Kind: simPod, Workspace: multiclusterName(s.tenant), Namespace: "default", Name: "web-0"}})
+	s.pass(time.Minute)
+	require.Equal(t, shown, s.tenant.Peek(simPod, "default", "web-0"))
 }

@@ -79,6 +79,7 @@ func (w *simWorld) start() *process {
 	}
 	p.loop, err = newLoop(simProvider{p}, (*simFleet)(p), pipeline, logr.Discard(), []Option{
 		Resources(simDeployment), Related(simConfigMap, simSecret), WithWorkers(3, 2), ReleaseLostAfter(w.lostAfter),
+		UpsyncOf(simPod), UpsyncOf(simEvent, UpsyncClusterInName(true)),
 	})
 	if err != nil {
 		panic(err)
@@ -89,6 +90,7 @@ func (w *simWorld) start() *process {
 	queue.hasty = w.sabotage.hasty
 	p.loop.queue = &sinceQueue[Key]{queue, w}
 	close(p.loop.started)
+	p.loop.startUpsync(p.ctx)
 	p.loop.NotifyRetired(func(ws multicluster.ClusterName, _ types.NamespacedName, _ string) { w.nudged = true })
 	for _, c := range w.clusters {
 		p.states[c.name] = c.state()
@@ -215,6 +217,7 @@ func (p *process) connect(l *Loop, conn *tmccluster.Connection, _ labels.Selecto
 	return &wires{
 		live:      apisim.NewClient(server.Server, l.manager, p.transport(server)),
 		cached:    p.newCache(server, transform.SelectorFor(l.installation), toolscache.TransformFunc(strip)),
+		births:    simBirths{p: p, server: server},
 		discovery: simDiscovery{p: p, server: server},
 	}, nil
 }

@@ -94,6 +94,8 @@ func newSimWorld(seed uint64, trace func(string)) *simWorld {
 		{GroupVersionKind: simDeployment, Plural: "deployments", Namespaced: true, Status: true},
 		{GroupVersionKind: simConfigMap, Plural: "configmaps", Namespaced: true},
 		{GroupVersionKind: simSecret, Plural: "secrets", Namespaced: true},
+		{GroupVersionKind: simPod, Plural: "pods", Namespaced: true, Status: true},
+		{GroupVersionKind: simEvent, Plural: "events", Namespaced: true},
 	}
 	for _, name := range []string{"ws-a", "ws-b"} {
 		s := w.server(name, append(common,

@@ -70,7 +70,7 @@ type originals interface {
 type wires struct {
 	live      client.Client // never from a cache
 	cached    cache.Cache   // only copies, of the workspaces that are ours to watch
-	born      cache.Cache   // what is to be shown upstream; nil where nothing is
+	births    births        // what was born there; nil where nothing is shown upstream
 	discovery discovery.ServerResourcesInterface
 	pressure  *pressure // nil bounds nothing
 }
@@ -133,14 +133,8 @@ func connect(l *Loop, conn *tmccluster.Connection, copies labels.Selector) (*wir
 	if len(l.opts.upsync) == 0 {
 		return w, nil
 	}
-	if w.born, err = cache.New(cfg, cache.Options{
-		Mapper:                       mapper,
-		DefaultLabelSelector:         l.upsyncSelector(),
-		DefaultTransform:             cache.TransformStripManagedFields(),
-		DefaultUnsafeDisableDeepCopy: new(true),
-		ReaderFailOnMissingInformer:  true,
-	}); err != nil {
-		return nil, fmt.Errorf("build cache of cluster %s: %w", conn.Name, err)
+	if w.births, err = newBirths(cfg, mapper); err != nil {
+		return nil, fmt.Errorf("build metadata client of cluster %s: %w", conn.Name, err)
 	}
 	return w, nil
 }

@@ -2,22 +2,16 @@ package syncer
 
 import (
 	"context"
-	"errors"
+	"crypto/sha256"
+	"encoding/hex"
 	"fmt"
-	"maps"
 	"slices"
 	"strings"
 
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/runtime/schema"
-	toolscache "k8s.io/client-go/tools/cache"
-	"sigs.k8s.io/controller-runtime/pkg/cache"
-	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/multicluster-runtime/pkg/multicluster"
-
-	"github.com/tmc-sdk/tmc/transform"
 )
 
 // LabelUpsync with the id of the installation as its value on an object that
@@ -28,6 +22,10 @@ const LabelUpsync = "tmc-sdk.dev/upsync"
 // AnnotationSource on an object that is shown upstream names the cluster that
 // it was born on, and its UID there.
 const AnnotationSource = "tmc-sdk.dev/source"
+
+// AnnotationSourceName on an object that is shown upstream is the name of its
+// source, where it is shown under another.
+const AnnotationSourceName = "tmc-sdk.dev/source-name"
 
 // Upsync shows, in workspaces, objects that were born on physical clusters: a
 // Secret that an operator made there, say. Shown is what stands in a namespace
@@ -40,7 +38,152 @@ const AnnotationSource = "tmc-sdk.dev/source"
 // The workspaces have to serve the kinds, and to accept a claim for writing
 // them. None by default: what a cluster holds comes up only by choice.
 func Upsync(kinds ...schema.GroupVersionKind) Option {
-	return func(o *options) { o.upsync = append(o.upsync, kinds...) }
+	return func(o *options) {
+		for _, kind := range kinds {
+			o.upsyncOf(kind).labelled = true
+		}
+	}
+}
+
+// UpsyncOf shows, in workspaces, the objects of a kind that belong to copies, and
+// appear and leave as Upsync says, but need no label:
+//
+//   - what a copy controls, by owner references with UIDs, through others if need
+//     be: the Pods of a Deployment's ReplicaSet, the EndpointSlices of a Service;
+//   - Endpoints of a Service that is a copy;
+//   - PersistentVolumeClaims of a StatefulSet that is a copy, and those that a Pod
+//     mounts which belongs to a copy;
+//   - Events that regard a copy, under the original's name, or what belongs to one.
+//
+// What belongs is proven by reads from the cluster, in the namespace of the copy
+// alone: an object of another namespace never comes up, whatever it says of itself.
+// A copy itself never does.
+//
+// Nothing can be selected on the server here: all objects of the kind are watched,
+// in one watch per cluster, of their metadata alone, and those in namespaces of ours
+// are remembered by name. An object is read when it is shown.
+//
+// The kind is given in a version that clusters and workspaces serve.
+func UpsyncOf(kind schema.GroupVersionKind, opts ...UpsyncOption) Option {
+	return func(o *options) {
+		rule := o.upsyncOf(kind)
+		rule.belonging = true
+		for _, opt := range opts {
+			opt(rule)
+		}
+	}
+}
+
+// UpsyncOption says how UpsyncOf shows the objects of a kind.
+type UpsyncOption func(*upsyncRule)
+
+// UpsyncMost bounds how many objects of the kind one namespace of a workspace has
+// shown, from all clusters: what comes later waits until one leaves, and an event on
+// the namespace's Placement says so. Default: 500, of Events 100.
+func UpsyncMost(n int) UpsyncOption {
+	return func(r *upsyncRule) { r.most = n }
+}
+
+// UpsyncClusterInName says whether what is shown is called NAME.CLUSTER, so that
+// objects of one name can be shown from several clusters: the Pods of a StatefulSet,
+// say. A name that would be too long, or not unique since the cluster's name has a
+// dot, ends in a hash. Default: true of Endpoints and PersistentVolumeClaims, whose
+// names are the same everywhere, and else false: controllers make names unique.
+func UpsyncClusterInName(yes bool) UpsyncOption {
+	return func(r *upsyncRule) { r.clusterInName = yes }
+}
+
+// upsyncRule says what of a kind is shown, and how.
+type upsyncRule struct {
+	kind schema.GroupVersionKind
+	// labelled and belonging say what: that which bears LabelUpsync, and that which
+	// belongs to copies.
+	labelled, belonging bool
+	clusterInName       bool
+	most                int
+}
+
+const (
+	mostExhibits     = 500
+	mostEventsShown  = 100
+	longestName      = 253
+	longestLabelName = 63
+)
+
+// upsyncOf returns the rule of a kind, made at its first mention.
+func (o *options) upsyncOf(kind schema.GroupVersionKind) *upsyncRule {
+	for _, rule := range o.upsync {
+		if rule.kind == kind {
+			return rule
+		}
+	}
+	rule := &upsyncRule{kind: kind, most: mostExhibits}
+	switch kind.GroupKind() {
+	case schema.GroupKind{Kind: "Endpoints"}, schema.GroupKind{Kind: "PersistentVolumeClaim"}:
+		rule.clusterInName = true
+	}
+	if isEvent(kind) {
+		rule.most = mostEventsShown
+	}
+	o.upsync = append(o.upsync, rule)
+	return rule
+}
+
+func (o *options) validateUpsync() error {
+	seen := map[schema.GroupKind]bool{}
+	for _, rule := range o.upsync {
+		switch kind := rule.kind; {
+		case kind.Kind == "" || kind.Version == "":
+			return fmt.Errorf("syncer: kind %q to show upstream is incomplete: version and kind are needed", kind.String())
+		case seen[kind.GroupKind()]:
+			return fmt.Errorf("syncer: kind %s is shown upstream in two versions: name one in Upsync and UpsyncOf", kind.GroupKind())
+		case kind.GroupKind() == namespaceKind.GroupKind():
+			return fmt.Errorf("syncer: kind Namespace can't be shown upstream: workspaces have their own")
+		case rule.most < 1:
+			return fmt.Errorf("syncer: UpsyncMost(%d) of %s: must be at least 1", rule.most, kind.GroupKind())
+		}
+		seen[rule.kind.GroupKind()] = true
+	}
+	return nil
+}
+
+// isEvent says whether a kind is that of Events, of either group.
+func isEvent(kind schema.GroupVersionKind) bool {
+	return kind.Kind == "Event" && (kind.Group == "" || kind.Group == "events.k8s.io")
+}
+
+// shownRule returns the rule of a kind; nil where nothing of it is shown.
+func (l *Loop) shownRule(kind schema.GroupVersionKind) *upsyncRule {
+	i := slices.IndexFunc(l.opts.upsync, func(r *upsyncRule) bool { return r.kind == kind })
+	if i < 0 {
+		return nil
+	}
+	return l.opts.upsync[i]
+}
+
+// selector selects what a cluster has to tell of; nil for all of the kind.
+func (r *upsyncRule) selector(installation string) labels.Selector {
+	if r.belonging {
+		return nil
+	}
+	return labels.SelectorFromSet(labels.Set{LabelUpsync: installation})
+}
+
+// nameOf returns what an object of a cluster is called where it is shown.
+func (r *upsyncRule) nameOf(source, cluster string) string {
+	if !r.clusterInName {
+		return source
+	}
+	name, most, unique := source+"."+cluster, longestName, !strings.Contains(cluster, ".")
+	if r.kind.GroupKind() == (schema.GroupKind{Kind: "Service"}) { // whose names are labels of DNS
+		name, most, unique = strings.ReplaceAll(name, ".", "-"), longestLabelName, false
+	}
+	if unique && len(name) <= most {
+		return name
+	}
+	sum := sha256.Sum256([]byte(source + "\x00" + cluster))
+	suffix := "-" + hex.EncodeToString(sum[:5])
+	return strings.TrimRight(name[:min(len(name), most-len(suffix))], "-.") + suffix
 }
 
 // isShown says whether an object of a workspace is shown there by upsync.
@@ -56,229 +199,56 @@ func sourceOf(shown *unstructured.Unstructured) (cluster, uid string) {
 	return cluster, uid
 }
 
-// show renders what appears in a workspace of an object on a cluster: its
-// content, and of its metadata the labels and annotations that are its own.
-func show(source *unstructured.Unstructured, cluster, installation, namespace string) *unstructured.Unstructured {
-	shown := &unstructured.Unstructured{Object: maps.Clone(source.Object)}
-	shown.Object["metadata"] = map[string]any{}
-	shown.SetName(source.GetName())
-	shown.SetNamespace(namespace)
-	own := func(all map[string]string) map[string]string {
-		kept := map[string]string{}
-		for k, v := range all {
-			if !strings.Contains(k, "tmc-sdk.dev/") && !strings.Contains(k, "kcp.io/") && !strings.HasPrefix(k, "kubectl.kubernetes.io/") {
-				kept[k] = v
-			}
-		}
-		return kept
+// sourceNameOf returns what an object that is shown is called where it was born.
+func sourceNameOf(shown *unstructured.Unstructured) string {
+	if name := shown.GetAnnotations()[AnnotationSourceName]; name != "" {
+		return name
 	}
-	l, a := own(source.GetLabels()), own(source.GetAnnotations())
-	l[LabelUpsync] = installation
-	a[AnnotationSource] = cluster + "/" + string(source.GetUID())
-	shown.SetLabels(l)
-	shown.SetAnnotations(a)
-	return shown
-}
-
-// followBorn watches what is to be shown upstream.
-func (l *lane) followBorn(ctx context.Context) {
-	for _, kind := range l.loop.opts.upsync {
-		l.loop.world.spawn(func() { l.followBornOf(ctx, kind) })
-	}
-	l.loop.world.spawn(func() {
-		if err := l.born.Start(ctx); err != nil {
-			l.logger.Error(err, "Cache of what is born on the cluster stopped")
-		}
-	})
-}
-
-func (l *lane) followBornOf(ctx context.Context, kind schema.GroupVersionKind) {
-	obj := &unstructured.Unstructured{}
-	obj.SetGroupVersionKind(kind)
-	informer, err := l.born.GetInformer(ctx, obj, cache.BlockUntilSynced(false))
-	for ; err != nil; informer, err = l.born.GetInformer(ctx, obj, cache.BlockUntilSynced(false)) {
-		if !l.loop.world.sleep(ctx, requestTimeout) {
-			return
-		}
-	}
-	// What namespace an object is in has to be known before it is looked at.
-	if !l.loop.world.await(ctx, func() bool { return informer.HasSynced() && l.ready(namespaceKind) }) {
-		return
-	}
-	tell := func(obj any) {
-		if tombstone, ok := obj.(toolscache.DeletedFinalStateUnknown); ok {
-			obj = tombstone.Obj
-		}
-		if u, ok := obj.(*unstructured.Unstructured); ok {
-			l.queueBorn(ctx, kind, u.GetNamespace(), u.GetName())
-		}
-	}
-	if _, err := informer.AddEventHandler(toolscache.ResourceEventHandlerFuncs{
-		AddFunc: tell, UpdateFunc: func(_, obj any) { tell(obj) }, DeleteFunc: tell,
-	}); err != nil {
-		l.logger.Error(err, "Failed to watch what is born on the cluster", "kind", kind.String())
-		return
-	}
-	l.queueShown(ctx, kind)
+	return shown.GetName()
 }
 
 // shownChanged has the cluster that an object was born on look at what a
 // workspace shows of it; false if the object is no such thing.
 func (l *Loop) shownChanged(key Key, obj *unstructured.Unstructured) bool {
-	if !isShown(obj) || !slices.Contains(l.opts.upsync, key.Kind) {
+	if l.shownRule(key.Kind) == nil {
 		return false
 	}
-	cluster, _ := sourceOf(obj)
+	cluster, source := "", ""
+	if known, ok := l.showcases.exhibit(key.showcase(), key.Name); ok && known.uid == obj.GetUID() {
+		cluster, source = known.cluster, known.source // whatever somebody wrote into it
+	} else if isShown(obj) {
+		cluster, _ = sourceOf(obj)
+		source = sourceNameOf(obj)
+	} else {
+		return false
+	}
 	if lane := l.lane(cluster); lane != nil {
+		key.Name = source
 		lane.queue.Add(errand{born: true, key: key})
 	}
-	return true
+	return !slices.Contains(obj.GetFinalizers(), l.finalizer) // one that was synced before somebody marked it
 }
 
-// queueBorn asks for an object in a namespace of ours to be looked at.
-func (l *lane) queueBorn(ctx context.Context, kind schema.GroupVersionKind, namespace, name string) {
-	ns := &unstructured.Unstructured{}
-	ns.SetGroupVersionKind(namespaceKind)
-	if l.cached.Get(ctx, client.ObjectKey{Name: namespace}, ns) != nil {
-		return // not ours
+// startUpsync begins to look after what workspaces show.
+func (l *Loop) startUpsync(ctx context.Context) {
+	if len(l.opts.upsync) == 0 {
+		return
 	}
-	if marks, ok := transform.ReadMarks(ns); ok && marks.Namespace == "" {
-		l.queue.Add(errand{born: true, key: Key{Kind: kind, Workspace: multicluster.ClusterName(marks.LogicalCluster), Namespace: marks.Name, Name: name}})
+	queue := l.world.queue()
+	l.mu.Lock()
+	l.overseer = queue
+	engaged := make([]multicluster.ClusterName, 0, len(l.engaged))
+	for ws := range l.engaged {
+		engaged = append(engaged, ws)
 	}
-}
-
-// queueShown asks for everything to be looked at that workspaces show of this
-// cluster: its source may have gone while nobody was there to see it.
-func (l *lane) queueShown(ctx context.Context, kind schema.GroupVersionKind) {
-	for _, ns := range l.loop.namespacesOn(l.name) {
-		ws, err := l.loop.workspace(ctx, ns.workspace)
-		if err != nil {
-			continue
-		}
-		list := &unstructured.UnstructuredList{}
-		list.SetGroupVersionKind(kind.GroupVersion().WithKind(kind.Kind + "List"))
-		if ws.List(ctx, list, client.InNamespace(ns.namespace), client.MatchingLabels{LabelUpsync: l.loop.installation}) != nil {
-			continue
-		}
-		for i := range list.Items {
-			if cluster, _ := sourceOf(&list.Items[i]); cluster == l.name {
-				l.queue.Add(errand{born: true, key: keyFor(ns.workspace, &list.Items[i])})
-			}
-		}
+	l.mu.Unlock()
+	slices.Sort(engaged)
+	for _, ws := range engaged {
+		l.oversee(ws)
 	}
-}
-
-// showUpstream makes the workspace show an object of the cluster, or no longer.
-func (l *lane) showUpstream(ctx context.Context, key Key) (again bool) {
-	if l.loop.suspension(l.name, nil) != "" {
-		return true
-	}
-	ctx, cancel := context.WithTimeout(ctx, 4*requestTimeout)
-	defer cancel()
-	ws, err := l.loop.workspace(ctx, key.Workspace)
-	if err != nil {
-		return true
-	}
-	shown := &unstructured.Unstructured{}
-	shown.SetGroupVersionKind(key.Kind)
-	err = ws.Get(ctx, key.object(), shown)
-	if err != nil && !isGone(err) {
-		return true
-	}
-	if isGone(err) {
-		shown = nil
-	}
-	source, err := l.sourceFor(ctx, key)
-	switch {
-	case err != nil:
-	case source == nil || source.GetDeletionTimestamp() != nil:
-		err = l.unshow(ctx, ws, shown)
-	default:
-		err = l.keepShown(ctx, ws, key, source, shown)
-	}
-	if err != nil {
-		l.logger.V(1).Info("Object is not shown upstream as it is", "key", key.String(), "error", err.Error())
-	}
-	return err != nil
-}
-
-// sourceFor reads, live, what is to be shown: nil for none.
-func (l *lane) sourceFor(ctx context.Context, key Key) (*unstructured.Unstructured, error) {
-	at := l.loop.locate(Key{Kind: key.Kind, Workspace: key.Workspace, Namespace: key.Namespace, Name: key.Name})
-	at.Name = key.Name
-	source := &unstructured.Unstructured{}
-	source.SetGroupVersionKind(key.Kind)
-	switch err := l.live.Get(ctx, at, source); {
-	case isGone(err):
-		return nil, nil
-	case err != nil:
-		return nil, err
-	}
-	if source.GetLabels()[LabelUpsync] != l.loop.installation || transform.HasMarks(source) {
-		return nil, nil // no longer by choice; a copy never comes back up
-	}
-	return source, nil
-}
-
-func (l *lane) keepShown(ctx context.Context, ws client.Client, key Key, source, shown *unstructured.Unstructured) error {
-	want := show(source, l.name, l.loop.installation, key.Namespace)
-	if shown == nil {
-		err := ws.Create(ctx, want.DeepCopy(), client.FieldOwner(l.loop.manager))
-		l.loop.metrics.wroteUpstream("upsync", err)
-		if err != nil {
-			return err
-		}
-		return errShownJustNow // its status comes with the next look
-	}
-	if cluster, _ := sourceOf(shown); !isShown(shown) || cluster != l.name {
-		l.loop.tellOnce(ctx, key, shown, &RefusalError{Reason: ReasonConflict, Cluster: l.name, Message: fmt.Sprintf(
-			"%s %q is also made on the cluster, and can't be shown here under this name: rename one of the two", key.Kind.Kind, key.Name)})
-		return nil
-	}
-	status := want.Object["status"]
-	delete(want.Object, "status")
-	if drifted(want.Object, shown.Object) {
-		update := want.DeepCopy()
-		update.SetUID(shown.GetUID())
-		update.SetResourceVersion(shown.GetResourceVersion())
-		err := ws.Update(ctx, update, client.FieldOwner(l.loop.manager))
-		l.loop.metrics.wroteUpstream("upsync", err)
-		if err != nil {
-			return err
-		}
-		shown = update
-	}
-	if status == nil || !drifted(status, shown.Object["status"]) {
-		return nil
-	}
-	update := shown.DeepCopy()
-	update.Object["status"] = status
-	err := ws.Status().Update(ctx, update, client.FieldOwner(l.loop.manager))
-	l.loop.metrics.wroteUpstream("upsync", err)
-	if apierrors.IsNotFound(err) {
-		return nil // the kind has no status of its own
-	}
-	return err
-}
-
-// errShownJustNow asks for another look.
-var errShownJustNow = errors.New("shown just now")
-
-// unshow deletes what is shown of a source that is gone.
-func (l *lane) unshow(ctx context.Context, ws client.Client, shown *unstructured.Unstructured) error {
-	if shown == nil || !isShown(shown) || shown.GetLabels()[LabelUpsync] != l.loop.installation {
-		return nil
-	}
-	if cluster, _ := sourceOf(shown); cluster != l.name {
-		return nil
-	}
-	uid := shown.GetUID()
-	err := client.IgnoreNotFound(ws.Delete(ctx, shown, client.Preconditions{UID: &uid}))
-	l.loop.metrics.wroteUpstream("upsync", err)
-	return err
-}
-
-// upsyncSelector selects what is to be shown.
-func (l *Loop) upsyncSelector() labels.Selector {
-	return labels.SelectorFromSet(labels.Set{LabelUpsync: l.installation})
+	l.world.spawn(func() { l.overseeAll(ctx, queue) })
+	l.world.spawn(func() {
+		l.world.await(ctx, nil)
+		queue.ShutDown()
+	})
 }

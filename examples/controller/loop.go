@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"slices"
 
 	"k8s.io/apimachinery/pkg/api/meta"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -40,8 +41,8 @@ func (x *controller) addLoop() error {
 	if err != nil {
 		return fmt.Errorf("sync: %w", err)
 	}
-	options = append(append(options, mentions...),
-		syncer.Resources(config.GVKs(c.Resources)...), syncer.Related(config.GVKs(c.Related)...), syncer.Upsync(config.GVKs(c.Sync.Upsync)...),
+	options = append(slices.Concat(options, mentions, c.Sync.UpsyncOptions()),
+		syncer.Resources(config.GVKs(c.Resources)...), syncer.Related(config.GVKs(c.Related)...),
 		syncer.WithStatusRules(rules), syncer.WithDeletion(c.Sync.Deletion.Default, c.Sync.Deletion.Allowed...))
 	if x.exported != nil {
 		options = append(options, syncer.ResourcesFrom(x.exported))

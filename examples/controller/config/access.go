@@ -13,7 +13,7 @@ import (
 // ClusterRules are what the controller needs on a physical cluster, and an agent on
 // its own.
 func (c *Configuration) ClusterRules() []rbacv1.PolicyRule {
-	return append(access.FleetRules(), access.SyncRules(c.onClusters()...)...)
+	return slices.Concat(access.FleetRules(), access.SyncRules(c.onClusters()...), access.UpsyncRules(c.bornOnClusters()...))
 }
 
 // onClusters are the resources that listed kinds are on clusters.
@@ -26,6 +26,16 @@ func (c *Configuration) onClusters() []schema.GroupVersionResource {
 			}
 		}
 		plural, _ := meta.UnsafeGuessKindToResource(kind)
+		resources = append(resources, plural)
+	}
+	return resources
+}
+
+// bornOnClusters are the resources that are shown from clusters.
+func (c *Configuration) bornOnClusters() []schema.GroupVersionResource {
+	var resources []schema.GroupVersionResource
+	for _, u := range c.Sync.Upsync {
+		plural, _ := meta.UnsafeGuessKindToResource(u.GVK())
 		resources = append(resources, plural)
 	}
 	return resources

@@ -363,9 +363,9 @@ type Sync struct {
 	// CollectGone retires copies of workspaces that were deleted unseen. Left out:
 	// they stay.
 	CollectGone *CollectGone `json:"collectGone,omitempty"`
-	// Upsync are kinds of which labelled objects that were born on clusters are
-	// shown in workspaces.
-	Upsync []Resource `json:"upsync,omitempty"`
+	// Upsync are kinds of which objects that were born on clusters are shown in
+	// workspaces.
+	Upsync []Upsync `json:"upsync,omitempty"`
 	// TidyAfter is how long an empty namespace on a cluster stays.
 	TidyAfter metav1.Duration `json:"tidyAfter,omitzero"`
 }

@@ -121,7 +121,12 @@ func (c *Configuration) validateKinds() field.ErrorList {
 	check("resources", c.Resources)
 	check("related", c.Related)
 	seen = map[GroupKind]bool{}
-	check("sync.upsync", c.Sync.Upsync)
+	upsync := make([]Resource, 0, len(c.Sync.Upsync))
+	for i, u := range c.Sync.Upsync {
+		upsync = append(upsync, u.Resource)
+		all = append(all, u.validate(field.NewPath("sync.upsync").Index(i))...)
+	}
+	check("sync.upsync", upsync)
 	return all
 }
 

@@ -48,8 +48,12 @@ func (s *Server) Since(kind schema.GroupVersionKind, selector labels.Selector, v
 			events = append(events, watch.Event{Type: watch.Added, Object: c.object})
 		case is:
 			events = append(events, watch.Event{Type: watch.Modified, Object: c.object})
-		case was:
+		case was && c.gone:
 			events = append(events, watch.Event{Type: watch.Deleted, Object: c.object})
+		case was: // it left the selection: told of as it was, with the version of its leaving
+			left := c.before.DeepCopy()
+			left.SetResourceVersion(strconv.FormatInt(c.version, 10))
+			events = append(events, watch.Event{Type: watch.Deleted, Object: left})
 		}
 	}
 	return events, s.Version(), nil
