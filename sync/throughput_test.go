@@ -2,6 +2,7 @@ package syncer_test
 
 import (
 	"fmt"
+	"os"
 	"runtime"
 	"testing"
 	"time"
@@ -10,70 +11,178 @@ import (
 	"golang.org/x/sync/errgroup"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/client-go/dynamic"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/multicluster-runtime/pkg/multicluster"
 
 	"github.com/tmc-sdk/tmc/placement/v1alpha1"
 )
 
-const (
-	bulkObjects = 1000
-	bulkTenants = 20
-)
+// bulk is how much BenchmarkThroughput syncs: TMC_BULK, objects x workspaces.
+type bulk struct{ objects, tenants int }
 
-// BenchmarkThroughput syncs 1,000 small objects of 20 workspaces to 3 clusters.
-// Its baselines are bare clients on the same servers in the same run. Each
-// object costs the loop one write on its cluster and two on kcp, so there are
-// two ratios to look at:
+func bulkOf(b *testing.B) (size bulk) {
+	b.Helper()
+	text := os.Getenv("TMC_BULK")
+	if text == "" {
+		return bulk{1000, 20}
+	}
+	_, err := fmt.Sscanf(text, "%dx%d", &size.objects, &size.tenants)
+	require.NoError(b, err, "TMC_BULK is objects x workspaces, as 10000x100")
+	size.objects = size.objects / size.tenants * size.tenants
+	return size
+}
+
+// BenchmarkThroughput syncs 1,000 small objects of 20 workspaces to 3 clusters, or
+// as many as TMC_BULK says. Its baselines are bare clients on the same servers in
+// the same run. Each object costs the loop one write on its cluster and two on kcp,
+// so there are two ratios to look at:
 //
 //   - end-to-end: against bare clients that write the same finalizer and the
 //     same status to kcp and apply the object, one after the other;
 //   - bulk, where kcp is not the limit: one override per workspace changes all
 //     copies, against bare server-side apply of as many changed objects.
 //
-// It states the writes per object on each side, and the heap per synced object,
-// in all and beyond one cached copy of original and copy. Run it with
-// -benchtime=1x.
+// Between the two it starts the loop anew, which must write nothing, against bare
+// lists of the same objects. It states the writes per object on each side, the heap
+// per synced object, in all and beyond one cached copy of original and copy, and
+// logs how heap, goroutines and watches grow from a hundredth of the objects on. Run
+// it with -benchtime=1x:
+//
+//	go test ./sync -run '^$' -bench Throughput -benchtime 1x
+//	TMC_BULK=10000x100 go test ./sync -run '^$' -bench Throughput -benchtime 1x -timeout 2h
 func BenchmarkThroughput(b *testing.B) {
-	w := newWorld(b, bulkTenants)
+	size := bulkOf(b)
+	w := newWorld(b, size.tenants)
 	for i := range w.tenants {
 		w.decide(i, target(servers.clusters[i%3].Name(), 1))
-		parallel(b, 8, bulkObjects/bulkTenants, func(n int) error {
-			return w.tenant(i).Create(b.Context(), deployment(fmt.Sprintf("web-%d", n), 1))
-		})
 	}
 	for range b.N {
-		empty := heap()
+		empty, begun := heap(), 0
+		for _, part := range []int{size.objects / 100, size.objects / 10} {
+			w.create(b, begun, part)
+			begun = part
+			w.start()
+			within(b, time.Hour, "a part is synced and reported", func() error { return w.restsAfter(2 * part) })
+			w.logSize(b, part, empty)
+			w.stopLoop()
+		}
+		w.create(b, begun, size.objects)
 		began := time.Now()
 		w.start()
-		eventually(b, "every object is synced and reported", func() error {
-			return atLeast(&w.upstream, 2*bulkObjects)
-		})
+		within(b, time.Hour, "every object is synced and reported", func() error { return atLeast(&w.upstream, 2*int64(size.objects)) })
 		took := time.Since(began)
+		rate := float64(size.objects-begun) / took.Seconds()
 		eventually(b, "the loop rests", w.queueEmpty)
-		b.ReportMetric(bulkObjects/took.Seconds(), "objects/s")
-		b.ReportMetric(float64(w.upstream.n.Load())/bulkObjects, "writes-up/object")
-		b.ReportMetric(float64(w.physical.n.Load())/bulkObjects, "writes-down/object")
-		inUse := heap() - empty
+		b.ReportMetric(rate, "objects/s")
+		b.ReportMetric(float64(w.upstream.n.Load())/float64(size.objects), "writes-up/object")
+		b.ReportMetric(float64(w.physical.n.Load())/float64(size.objects), "writes-down/object")
+		inUse := w.logSize(b, size.objects, empty)
 		one := w.oneOfEach(b)
-		b.ReportMetric(float64(inUse)/bulkObjects, "heap-B/object")
-		b.ReportMetric(float64(inUse-one)/bulkObjects, "heap-beyond-copies-B/object")
+		b.ReportMetric(float64(inUse)/float64(size.objects), "heap-B/object")
+		b.ReportMetric(float64(inUse-one)/float64(size.objects), "heap-beyond-copies-B/object")
 
-		bulk := w.overrideAll(b)
+		w.restart(b)
+		bulk := w.overrideAll(b, size)
 		clients := w.virtual(b)
 		w.stopLoop()
-		b.ReportMetric(bulkObjects/bulk.Seconds(), "bulk-applies/s")
+		b.ReportMetric(float64(size.objects)/bulk.Seconds(), "bulk-applies/s")
 
-		w.rawApply(b, "1") // makes them, with namespaces and all that is first
-		raw := w.rawApply(b, "2")
-		b.ReportMetric(bulkObjects/raw.Seconds(), "raw-applies/s")
+		w.rawApply(b, size, "1") // makes them, with namespaces and all that is first
+		raw := w.rawApply(b, size, "2")
+		b.ReportMetric(float64(size.objects)/raw.Seconds(), "raw-applies/s")
 		b.ReportMetric(raw.Seconds()/bulk.Seconds(), "bulk-ratio")
 
-		rawAll := w.rawEndToEnd(b, clients)
-		b.ReportMetric(bulkObjects/rawAll.Seconds(), "raw-objects/s")
-		b.ReportMetric(rawAll.Seconds()/took.Seconds(), "end-to-end-ratio")
+		rawRate := float64(size.objects) / w.rawEndToEnd(b, size, clients).Seconds()
+		b.ReportMetric(rawRate, "raw-objects/s")
+		b.ReportMetric(rate/rawRate, "end-to-end-ratio")
 	}
+}
+
+// create creates the objects from one number to another, in all workspaces in turn.
+func (w *world) create(b *testing.B, from, to int) {
+	b.Helper()
+	parallel(b, 8, to-from, func(i int) error {
+		n := from + i
+		return w.tenant(n%len(w.tenants)).Create(b.Context(), deployment(fmt.Sprintf("web-%d", n/len(w.tenants)), 1))
+	})
+}
+
+// restsAfter says whether so much was written upstream and nothing is left to do.
+func (w *world) restsAfter(writes int) error {
+	if err := atLeast(&w.upstream, int64(writes)); err != nil {
+		return err
+	}
+	return w.queueEmpty()
+}
+
+// logSize logs, and returns of the heap, what the loop takes for so many objects.
+func (w *world) logSize(b *testing.B, objects int, empty int64) int64 {
+	b.Helper()
+	inUse := heap() - empty
+	b.Logf("%6d objects of %d workspaces: heap %5.1f MB, %d goroutines, %d watches of kcp and %d of %d clusters",
+		objects, len(w.tenants), float64(inUse)/1e6, runtime.NumGoroutine(), w.upstream.watching.Load(), w.physical.watching.Load(), len(servers.clusters))
+	return inUse
+}
+
+// restart starts the loop anew and measures how long it takes to know all that is
+// there, and to have looked at it, beside bare lists of the same.
+func (w *world) restart(b *testing.B) {
+	b.Helper()
+	w.stopLoop()
+	w.upstream.reset()
+	w.physical.reset()
+	raw := w.rawLists(b)
+	began := time.Now()
+	l := w.start()
+	within(b, time.Hour, "all copies are known", func() error {
+		if err := l.Ready(nil); err != nil {
+			return err
+		}
+		for _, c := range servers.clusters {
+			covering := types.NamespacedName{Namespace: "default", Name: "default"}
+			if _, err := l.Remaining(b.Context(), multicluster.ClusterName(w.tenants[0].Cluster), covering, c.Name()); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	ready := time.Since(began)
+	within(b, time.Hour, "all is looked at", w.queueEmpty)
+	settled := time.Since(began)
+	require.Zero(b, w.upstream.n.Load(), "%s", &w.upstream)
+	require.Zero(b, w.physical.n.Load(), "%s", &w.physical)
+	b.ReportMetric(raw.Seconds(), "raw-lists-s")
+	b.ReportMetric(ready.Seconds(), "restart-ready-s")
+	b.ReportMetric(settled.Seconds(), "restart-settled-s")
+	b.ReportMetric(ready.Seconds()/raw.Seconds(), "restart-ready-ratio")
+}
+
+// rawLists lists what the loop lists at its start, by bare clients, all at once.
+func (w *world) rawLists(b *testing.B) time.Duration {
+	b.Helper()
+	urls, err := servers.kcp.WaitEndpoint(b.Context(), w.platform.Path, w.export)
+	require.NoError(b, err)
+	cfg := servers.kcp.Config(w.platform.Path)
+	cfg.Host = urls[0] + "/clusters/*"
+	everywhere := dynamicFor(b, cfg)
+	lists := []dynamic.ResourceInterface{
+		everywhere.Resource(deployments),
+		everywhere.Resource(v1alpha1.GroupVersion.WithResource("placements")),
+		everywhere.Resource(schema.GroupVersionResource{Version: "v1", Resource: "configmaps"}),
+		everywhere.Resource(schema.GroupVersionResource{Version: "v1", Resource: "secrets"}),
+	}
+	for _, c := range servers.clusters {
+		lists = append(lists, dynamicFor(b, c.Config()).Resource(deployments))
+	}
+	began := time.Now()
+	parallel(b, len(lists), len(lists), func(i int) error {
+		_, err := lists[i].List(b.Context(), metav1.ListOptions{})
+		return err
+	})
+	return time.Since(began)
 }
 
 func atLeast(c *counter, n int64) error {
@@ -85,7 +194,7 @@ func atLeast(c *counter, n int64) error {
 
 // overrideAll changes every copy by one override per workspace, and returns
 // how long it took until all were applied.
-func (w *world) overrideAll(b *testing.B) time.Duration {
+func (w *world) overrideAll(b *testing.B, size bulk) time.Duration {
 	b.Helper()
 	w.physical.reset()
 	patch := client.RawPatch(types.MergePatchType, []byte(`{"spec":{"overrides":[{"mergePatch":{"metadata":{"labels":{"bulk":"yes"}}}}]}}`))
@@ -97,18 +206,18 @@ func (w *world) overrideAll(b *testing.B) time.Duration {
 		p.SetName("default")
 		return w.tenant(i).Patch(b.Context(), p, patch)
 	})
-	eventually(b, "every copy is changed", func() error { return atLeast(&w.physical, bulkObjects) })
+	within(b, time.Hour, "every copy is changed", func() error { return atLeast(&w.physical, int64(size.objects)) })
 	return time.Since(began)
 }
 
 // rawApply applies as many objects by bare clients, as many at once as the
 // loop.
-func (w *world) rawApply(b *testing.B, label string) time.Duration {
+func (w *world) rawApply(b *testing.B, size bulk, label string) time.Duration {
 	b.Helper()
 	began := time.Now()
 	var group errgroup.Group
 	group.SetLimit(8 * len(servers.clusters))
-	for i := range bulkObjects {
+	for i := range size.objects {
 		cl := w.cluster(servers.clusters[i%3].Name())
 		group.Go(func() error {
 			u := deployment(fmt.Sprintf("raw-%d", i), 1)
@@ -134,13 +243,13 @@ func (w *world) virtual(b *testing.B) []client.Client {
 
 // rawEndToEnd does for every object what the loop does, by bare clients: a
 // finalizer, an apply, a status.
-func (w *world) rawEndToEnd(b *testing.B, clients []client.Client) time.Duration {
+func (w *world) rawEndToEnd(b *testing.B, size bulk, clients []client.Client) time.Duration {
 	b.Helper()
 	status := []byte(`{"status":{"conditions":[{"type":"Raw","status":"True","reason":"Raw","message":"raw","lastTransitionTime":"2026-01-01T00:00:00Z"}]}}`)
 	began := time.Now()
-	parallel(b, 8, bulkObjects, func(n int) error {
-		up, down := clients[n%bulkTenants], w.cluster(servers.clusters[n%3].Name())
-		original := object(deploymentKind, "default", fmt.Sprintf("web-%d", n/bulkTenants))
+	parallel(b, 8, size.objects, func(n int) error {
+		up, down := clients[n%size.tenants], w.cluster(servers.clusters[n%3].Name())
+		original := object(deploymentKind, "default", fmt.Sprintf("web-%d", n/size.tenants))
 		if err := up.Patch(b.Context(), original, client.RawPatch(types.MergePatchType, []byte(`{"metadata":{"finalizers":["example.org/raw"]}}`))); err != nil {
 			return err
 		}

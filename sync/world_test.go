@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"os"
 	"path"
@@ -170,10 +171,11 @@ type loop struct {
 
 // counter counts the requests that write.
 type counter struct {
-	n       atomic.Int64
-	mu      sync.Mutex
-	log     []string
-	watched map[string]string // what the last watch of a resource selects by labels
+	n        atomic.Int64
+	watching atomic.Int64 // watches that are open
+	mu       sync.Mutex
+	log      []string
+	watched  map[string]string // what the last watch of a resource selects by labels
 }
 
 func (c *counter) wrap(next http.RoundTripper) http.RoundTripper { return counting{c, next} }
@@ -197,8 +199,25 @@ func (c counting) RoundTrip(r *http.Request) (*http.Response, error) {
 		}
 		c.c.watched[path.Base(r.URL.Path)] = query.Get("labelSelector")
 		c.c.mu.Unlock()
+		resp, err := c.next.RoundTrip(r)
+		if err == nil {
+			c.c.watching.Add(1)
+			resp.Body = &watchBody{resp.Body, sync.OnceFunc(func() { c.c.watching.Add(-1) })}
+		}
+		return resp, err
 	}
 	return c.next.RoundTrip(r)
+}
+
+// watchBody tells when a watch is closed.
+type watchBody struct {
+	io.ReadCloser
+	closed func()
+}
+
+func (w *watchBody) Close() error {
+	w.closed()
+	return w.ReadCloser.Close()
 }
 
 // watches says whether the last watch of a resource was one for an object.
@@ -439,8 +458,13 @@ func parallel(tb testing.TB, workers, n int, do func(i int) error) {
 // eventually polls until check returns nil.
 func eventually(tb testing.TB, what string, check func() error) {
 	tb.Helper()
-	// Generous: it costs time only where a test fails.
-	deadline := time.Now().Add(90 * time.Second)
+	within(tb, 90*time.Second, what, check) // generous: it costs time only where a test fails
+}
+
+// within is eventually, with another patience.
+func within(tb testing.TB, patience time.Duration, what string, check func() error) {
+	tb.Helper()
+	deadline := time.Now().Add(patience)
 	var err error
 	for time.Now().Before(deadline) {
 		if err = check(); err == nil {
