@@ -1,12 +1,11 @@
 package syncer
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io"
-	"slices"
+	"strings"
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -45,9 +44,28 @@ func (s Step) String() string {
 type Plan struct {
 	// Steps, sorted by cluster and original.
 	Steps []Step
+	// Refused are the copies that the loop can't make or change as things are, each
+	// with why.
+	Refused []Refused
 	// Unknown counts copies of which nothing can be told, since their workspace
 	// is not engaged. They would not be touched.
 	Unknown int
+}
+
+// Refused is a copy that the loop can't make or change.
+type Refused struct {
+	// Original of the copy.
+	Original Key
+	// Cluster that it should be on.
+	Cluster string
+	// Reason in CamelCase, and a sentence that says what to do: those that the
+	// owner is told in the condition Synced.
+	Reason, Message string
+}
+
+// String returns the refusal as a line.
+func (r Refused) String() string {
+	return fmt.Sprintf("refused %s on %s: %s: %s", r.Original, r.Cluster, r.Reason, r.Message)
 }
 
 // Print writes the plan as a diff.
@@ -60,6 +78,11 @@ func (p *Plan) Print(w io.Writer) error {
 			if _, err := fmt.Fprintln(w, "  ", d); err != nil {
 				return err
 			}
+		}
+	}
+	for _, r := range p.Refused {
+		if _, err := fmt.Fprintln(w, r); err != nil {
+			return err
 		}
 	}
 	_, err := fmt.Fprintf(w, "%d steps; %d copies of workspaces that can't be seen stay as they are\n", len(p.Steps), p.Unknown)
@@ -85,9 +108,7 @@ func (l *Loop) Plan(ctx context.Context) (*Plan, error) {
 			}
 		}
 	}
-	slices.SortFunc(p.Steps, func(a, b Step) int {
-		return cmp.Or(cmp.Compare(a.Cluster, b.Cluster), cmp.Compare(a.Original.String(), b.Original.String()))
-	})
+	p.sort()
 	return p, nil
 }
 
@@ -140,17 +161,15 @@ func (l *Loop) planFor(ctx context.Context, p *Plan, lane *lane, key Key) {
 		return
 	}
 	todo := l.decide(ctx, lane, key, original, where)
+	if r := todo.refusal; r != nil {
+		p.Refused = append(p.Refused, Refused{Original: key, Cluster: lane.name, Reason: r.Reason, Message: r.Message})
+		return
+	}
 	switch todo.action {
 	case nothing:
-		if !todo.staged {
-			return
+		if l.planLater(ctx, &step, lane, key, original, where, todo) {
+			p.Steps = append(p.Steps, step)
 		}
-		step.Action, step.Cause = ActionConfigured, CauseChanged
-		step.Differences = differencesOf(todo.rendered, copied)
-		if step.Waits = where.staged.refusal().Error(); where.staged.refusal() == nil {
-			return
-		}
-		p.Steps = append(p.Steps, step)
 		return
 	case retire:
 		step.Action, step.Cause = ActionDeleted, l.causeOfRetirement(key, original, copied)
@@ -166,6 +185,36 @@ func (l *Loop) planFor(ctx context.Context, p *Plan, lane *lane, key Key) {
 		step.Waits = o.refusal.Error()
 	}
 	p.Steps = append(p.Steps, step)
+}
+
+// planLater makes the step of what waits for other copies of the original; it
+// returns whether anything does.
+func (l *Loop) planLater(ctx context.Context, step *Step, lane *lane, key Key, original *unstructured.Unstructured, where *assignment, todo intent) bool {
+	switch {
+	case todo.awaited:
+		return false
+	case todo.staged:
+		refusal := where.staged.refusal()
+		if refusal == nil {
+			return false
+		}
+		step.Action, step.Cause, step.Waits = ActionConfigured, CauseChanged, refusal.Error()
+		step.Differences = differencesOf(todo.rendered, todo.copied)
+		return true
+	case where.leaving(lane.name) && todo.copied != nil && todo.copied.GetDeletionTimestamp() == nil:
+		step.Action, step.Cause = ActionDeleted, l.causeOfRetirement(key, original, todo.copied)
+		step.Waits = "until its copies on " + strings.Join(where.clusters(), ", ") + " are healthy"
+		return len(where.clusters()) > 0
+	case where.names(lane.name) && todo.copied == nil && l.breaksFirst(where) && l.anyLeft(ctx, key, where):
+		rendered, refusal := l.render(ctx, lane.name, key, original, where)
+		if refusal != nil {
+			return false
+		}
+		step.Action, step.Cause, step.Waits = ActionCreated, CausePlaced, "until the copies that leave are gone"
+		step.Differences = differencesOf(rendered, nil)
+		return true
+	}
+	return false
 }
 
 // causeOfRetirement says why the copy of an original that is there would go.

@@ -91,10 +91,13 @@ func newMemo() *memo { return &memo{entries: map[memoKey]memoEntry{}} }
 // memoized returns compute(obj), from memory where that is possible.
 func memoized[T any](m *memo, workspace multicluster.ClusterName, obj *unstructured.Unstructured, compute func(*unstructured.Unstructured) (T, error)) (T, error) {
 	k, version := memoKey{workspace, obj.GetUID()}, obj.GetResourceVersion()
+	if version == "" {
+		return compute(obj)
+	}
 	m.mu.Lock()
 	e, ok := m.entries[k]
 	m.mu.Unlock()
-	if value, is := e.value.(T); ok && is && e.version == version && version != "" {
+	if value, is := e.value.(T); ok && is && e.version == version {
 		return value, nil
 	}
 	value, err := compute(obj)

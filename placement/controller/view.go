@@ -5,6 +5,7 @@ import (
 	"errors"
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 
 	"github.com/tmc-sdk/tmc/cluster/workspaces"
 	"github.com/tmc-sdk/tmc/placement"
@@ -31,6 +32,14 @@ func (c *Controller) look(ctx context.Context, k Key) (*view, error) {
 	if err != nil {
 		return nil, err
 	}
+	return c.gather(ctx, k, known, func(ctx context.Context, kind schema.GroupVersionKind) ([]unstructured.Unstructured, error) {
+		return c.list(ctx, k.Workspace, kind, k.Namespace)
+	})
+}
+
+// gather is look among the Placements that are given, with the objects of each kind
+// as list has them.
+func (c *Controller) gather(ctx context.Context, k Key, known []*v1alpha1.Placement, list func(context.Context, schema.GroupVersionKind) ([]unstructured.Unstructured, error)) (*view, error) {
 	v := &view{}
 	covers := newCoverage(known)
 	for _, p := range known {
@@ -42,7 +51,7 @@ func (c *Controller) look(ctx context.Context, k Key) (*view, error) {
 		return v, nil
 	}
 	for _, kind := range c.resources() {
-		objects, err := c.list(ctx, k.Workspace, kind, k.Namespace)
+		objects, err := list(ctx, kind)
 		if errors.Is(err, workspaces.ErrNotSynced) {
 			continue // the gate waited for it long enough
 		}
