@@ -208,6 +208,7 @@ func (x *controller) addPlacer() error {
 		placementcontroller.WithLayers(c.Placement.PolicyLayers()...),
 		placementcontroller.WithLimiter(placementcontroller.NewBudget(placementcontroller.BudgetOptions{
 			PerMinute: b.PerMinute, PerWorkspace: b.PerWorkspace, PerRegion: b.PerRegion, Burst: b.Burst, MaxLostShare: b.MaxLostShare,
+			MaxRegionLostShare: b.MaxRegionLostShare, RegionHold: b.RegionHold.Duration,
 		})),
 		placementcontroller.WithWorkers(c.Placement.Workers),
 		placementcontroller.WithSettling(c.Placement.Settling.Duration),
@@ -223,7 +224,9 @@ func (x *controller) addPlacer() error {
 		options = append(options, placementcontroller.OnDecision(x.notifier.Decided))
 	}
 	if d := c.Placement.Decisions; d != nil {
-		options = append(options, placementcontroller.WithPlacementDecisions(placementcontroller.DecisionOptions{ProfileNamespace: d.ProfileNamespace, FollowOnly: d.FollowOnly}))
+		options = append(options, placementcontroller.WithPlacementDecisions(placementcontroller.DecisionOptions{
+			ProfileNamespace: d.ProfileNamespace, ClusterNamespace: d.ClusterNamespace, FollowOnly: d.FollowOnly,
+		}))
 	}
 	if x.exported != nil {
 		options = append(options, placementcontroller.ResourcesFrom(x.exported))

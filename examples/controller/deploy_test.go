@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"crypto/tls"
+	"encoding/json"
 	"io"
 	"maps"
 	"net/http"
@@ -19,14 +20,17 @@ import (
 	rbacv1 "k8s.io/api/rbac/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/clientcmd"
 	clientcmdapi "k8s.io/client-go/tools/clientcmd/api"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/multicluster-runtime/pkg/multicluster"
 	"sigs.k8s.io/yaml"
 
 	tmcenvtest "github.com/tmc-sdk/tmc/envtest"
 	"github.com/tmc-sdk/tmc/examples/controller/config"
+	"github.com/tmc-sdk/tmc/sync/plan"
 )
 
 // long is how long anything may take on a slow machine.
@@ -214,7 +218,7 @@ func (s *site) checkServing(t *testing.T) {
 	require.NoError(t, err)
 
 	leader := s.leader(t)
-	for _, path := range []string{"/metrics", "/fleet", "/debug/pprof/cmdline", "/debug/loglevel"} {
+	for _, path := range []string{"/metrics", "/fleet", "/debug/pprof/cmdline", "/debug/loglevel", "/plan"} {
 		for token, want := range map[string]int{"": http.StatusUnauthorized, anyone: http.StatusForbidden, operator: http.StatusOK} {
 			code, _ := ask(t, http.MethodGet, "https://"+leader.address+path, token, "")
 			require.Equal(t, want, code, "%s with token %t", path, token != "")
@@ -228,11 +232,31 @@ func (s *site) checkServing(t *testing.T) {
 	for _, text := range []string{"1 of 1", "<td>eu-1<td>", "Everything that is known is well"} {
 		require.Contains(t, fleetPage, text)
 	}
+	s.checkPlan(t, leader, operator)
 	require.NotContains(t, leader.log.String(), `"level":"debug"`)
 	code, _ := ask(t, http.MethodPut, "https://"+leader.address+"/debug/loglevel", operator, `{"level":"debug"}`)
 	require.Equal(t, http.StatusOK, code)
 	_, level := ask(t, http.MethodGet, "https://"+leader.address+"/debug/loglevel", operator, "")
 	require.JSONEq(t, `{"level":"debug"}`, level)
+}
+
+// checkPlan asks the leader what would be done, and what another image would do.
+func (s *site) checkPlan(t *testing.T, leader *pod, token string) {
+	t.Helper()
+	_, now := ask(t, http.MethodGet, "https://"+leader.address+"/plan", token, "")
+	require.JSONEq(t, `{"changes": []}`, now)
+	tenant, err := s.kcp.Client(tmcenvtest.Root.Join("acme"))
+	require.NoError(t, err)
+	web := &unstructured.Unstructured{}
+	web.SetGroupVersionKind(appsv1.SchemeGroupVersion.WithKind("Deployment"))
+	require.NoError(t, tenant.Get(t.Context(), client.ObjectKey{Namespace: "default", Name: "web"}, web))
+	web.Object["spec"].(map[string]any)["replicas"] = int64(7)
+	body, err := json.Marshal(plan.Request{Workspace: multicluster.ClusterName(web.GetAnnotations()["kcp.io/cluster"]), Objects: []*unstructured.Unstructured{web}})
+	require.NoError(t, err)
+	code, then := ask(t, http.MethodPost, "https://"+leader.address+"/plan", token, string(body))
+	require.Equal(t, http.StatusOK, code, then)
+	require.Contains(t, then, `"action":"configured"`)
+	require.Contains(t, then, `"path":"spec.replicas"`)
 }
 
 // checkTakeover ends the leader while a tenant writes: the standby goes on, and

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"net/http"
 	"net/http/pprof"
@@ -14,6 +15,7 @@ import (
 	metricsserver "sigs.k8s.io/controller-runtime/pkg/metrics/server"
 
 	"github.com/tmc-sdk/tmc/examples/controller/config"
+	"github.com/tmc-sdk/tmc/sync/plan"
 )
 
 // managerOptions says how the process leads, serves and ends.
@@ -116,6 +118,11 @@ func (x *controller) addHandlers() error {
 		handlers["/debug/pprof/symbol"] = http.HandlerFunc(pprof.Symbol)
 		handlers["/debug/pprof/trace"] = http.HandlerFunc(pprof.Trace)
 	}
+	planner, err := x.newPlanner()
+	if err != nil {
+		return err
+	}
+	handlers["/plan"] = planner
 	if x.page != nil {
 		handlers["/fleet"], handlers["/fleet/events"] = x.page, x.page.Events()
 	}
@@ -125,4 +132,20 @@ func (x *controller) addHandlers() error {
 		}
 	}
 	return nil
+}
+
+// newPlanner answers kubectl tmc plan. A standby knows nothing to plan with.
+func (x *controller) newPlanner() (*plan.Handler, error) {
+	leads := plan.OnlyIf(func(r *http.Request) error {
+		select {
+		case <-x.mgr.Elected():
+			return x.loop.Ready(r)
+		default:
+			return errors.New("it stands by")
+		}
+	})
+	if x.placer == nil {
+		return plan.NewHandler(x.loop, nil, leads)
+	}
+	return plan.NewHandler(x.loop, x.placer, leads)
 }

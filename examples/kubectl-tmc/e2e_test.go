@@ -136,11 +136,71 @@ func (w *world) looks(tenant tmcenvtest.Workspace, home, other string) {
 	file := filepath.Join(w.dir, "placement.yaml")
 	require.NoError(t, os.WriteFile(file, []byte("apiVersion: placement.tmc-sdk.dev/v1alpha1\nkind: Placement\nmetadata:\n  name: default\nspec:\n  clusters:\n    names: ["+other+"]\n"), 0o600))
 	require.Contains(t, w.fine(append(at, "plan", "-f", file)...), "1 decisions would change")
+	w.plans(tenant, home, other, file)
 
 	require.Contains(t, w.fine("doctor"), "0 failed")
 	require.Contains(t, w.fine("__complete", "cordon", ""), "eu-1")
 	_, code = w.run("--context", "nowhere", "clusters")
 	require.Equal(t, 1, code)
+}
+
+// plans asks the controller what a file would do, and finds nothing changed by that.
+func (w *world) plans(tenant tmcenvtest.Workspace, home, other, placement string) {
+	t := w.t
+	at := []string{"--workspace", tenant.Path.String(), "--controller", w.controller, "plan", "--exit-code"}
+	before := w.copies(home)[0]
+	out, code := w.run(at...)
+	require.Zero(t, code, "all is done")
+	require.Contains(t, out, "0 copies would be created, 0 configured, 0 deleted, 0 refused; 0 decisions would change.")
+
+	app := filepath.Join(w.dir, "app.yaml")
+	require.NoError(t, os.WriteFile(app, []byte(`
+apiVersion: apps/v1
+kind: Deployment
+metadata: {name: web}
+spec: {replicas: 5}
+---
+apiVersion: v1
+kind: List
+items:
+- {apiVersion: v1, kind: ConfigMap, metadata: {name: settings}, data: {greeting: goodbye}}
+- {apiVersion: v1, kind: ConfigMap, metadata: {name: unused}, data: {greeting: nobody}}
+`), 0o600))
+	out, code = w.run(append(at, "-f", app)...)
+	require.Equal(t, 2, code)
+	for _, want := range []string{
+		"configured Deployment default/web in " + tenant.Cluster.String() + " on " + home + " as " + before.Namespace + "/web (Changed)\n  ~ spec.replicas: 2 -> 5\n",
+		"configured ConfigMap default/settings", `~ data.greeting: "hello" -> "goodbye"`,
+		"0 copies would be created, 2 configured, 0 deleted, 0 refused; 0 decisions would change.",
+	} {
+		require.Contains(t, out, want)
+	}
+	// What the file has and what the decision makes of it are planned together.
+	out, code = w.run(append(at, "-f", app, "-f", placement)...)
+	require.Equal(t, 2, code)
+	for _, want := range []string{
+		"created Deployment default/web in " + tenant.Cluster.String() + " on " + other, "+ spec.replicas: 5",
+		"deleted Deployment default/web in " + tenant.Cluster.String() + " on " + home,
+		"waits: until its copies on " + other + " are healthy", "created ConfigMap default/settings", "1 decisions would change.",
+	} {
+		require.Contains(t, out, want)
+	}
+	require.Equal(t, "deployment.apps/web\nconfigmap/settings\n", w.sortedNames(append(at, "-f", app, "-o", "name")))
+	_, code = w.run(append(at, "-f", filepath.Join(w.dir, "kubeconfig"))...)
+	require.Equal(t, 1, code, "a file that is none fails")
+	after := w.copies(home)[0]
+	require.Equal(t, before.ResourceVersion, after.ResourceVersion, "planning writes nothing")
+}
+
+// sortedNames runs the program, which finds something, and sorts its lines.
+func (w *world) sortedNames(args []string) string {
+	w.t.Helper()
+	out, code := w.run(args...)
+	require.Equal(w.t, 2, code)
+	lines := strings.Split(strings.TrimSpace(out), "\n")
+	slices.Sort(lines)
+	slices.Reverse(lines)
+	return strings.Join(lines, "\n") + "\n"
 }
 
 func (w *world) operates(tenant tmcenvtest.Workspace, home, other string) {
@@ -158,8 +218,27 @@ func (w *world) operates(tenant tmcenvtest.Workspace, home, other string) {
 		}
 		return nil
 	})
+	w.evicts(tenant, home, other)
 	w.fine("--workspace", tenant.Path.String(), "move", "default", "--from", other, "--to", home, "--yes")
 	w.settled(tenant, home)
+}
+
+// evicts moves the work of one tenant off the cluster where it is, and back.
+func (w *world) evicts(tenant tmcenvtest.Workspace, home, other string) {
+	t, name := w.t, tenant.Path.String()
+	_, code := w.run("evict", other, "--tenant", "root:nobody", "--yes")
+	require.Equal(t, 1, code, "there is no such tenant")
+	_, code = w.run("evict", other, "--tenant", name)
+	require.Equal(t, 1, code, "nobody confirmed it")
+	require.Contains(t, w.fine("evict", other, "--tenant", name, "--dry-run"), "evicting for "+tenant.Cluster.String()+" (dry run)")
+	w.settled(tenant, other)
+	w.fine("evict", other, "--tenant", name, "--yes", "--wait")
+	w.settled(tenant, home)
+	require.NotContains(t, w.fine("clusters"), "Draining", "others may stay, and come")
+	require.Contains(t, w.fine("evict", other, "--tenant", tenant.Cluster.String(), "--yes"), "already evicting")
+	w.fine("uncordon", other, "--tenant", name)
+	w.fine("--workspace", name, "move", "default", "--from", home, "--to", other, "--yes")
+	w.settled(tenant, other)
 }
 
 // drillControllerWiped loses all that the controller itself keeps: its process,

@@ -22,6 +22,9 @@ type result struct {
 	// wide alone.
 	columns []string
 	rows    [][]string
+	// diff below the table: lines that begin with +, - or ~, after blanks, are shown
+	// in colours.
+	diff []string
 	// notes below the table.
 	notes []string
 }
@@ -79,6 +82,9 @@ func (s *session) table(r *result) {
 		}
 		_ = w.Flush()
 	}
+	for _, line := range r.diff {
+		_, _ = fmt.Fprintln(s.out, s.paintLine(line))
+	}
 	for _, note := range r.notes {
 		_, _ = fmt.Fprintln(s.out, note)
 	}
@@ -107,15 +113,34 @@ const (
 	reset  = "\x1b[0m"
 )
 
-// paint colours a cell, where colours are shown. A cell from a tenant may hold
-// anything: control characters are taken out.
-func (s *session) paint(cell string) string {
-	cell = strings.Map(func(r rune) rune {
+// printable takes control characters out of text: what is from a tenant may hold
+// anything.
+func printable(text string) string {
+	return strings.Map(func(r rune) rune {
 		if r < ' ' || r == 0x7f || r == utf8.RuneError || r >= 0x80 && r < 0xa0 {
 			return ' '
 		}
 		return r
-	}, cell)
+	}, text)
+}
+
+// paintLine colours a line of a diff, where colours are shown.
+func (s *session) paintLine(line string) string {
+	line = printable(line)
+	if !s.coloured() {
+		return line
+	}
+	for sign, colour := range map[string]string{"+": green, "-": red, "~": yellow} {
+		if strings.HasPrefix(strings.TrimLeft(line, " "), sign+" ") {
+			return colour + line + reset
+		}
+	}
+	return line
+}
+
+// paint colours a cell, where colours are shown.
+func (s *session) paint(cell string) string {
+	cell = printable(cell)
 	colour, ok := colours[cell]
 	if !ok || !s.coloured() {
 		return cell

@@ -4,8 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"maps"
-	"os"
 	"slices"
 	"strings"
 	"time"
@@ -14,7 +12,6 @@ import (
 	"k8s.io/apimachinery/pkg/api/meta"
 	"k8s.io/apimachinery/pkg/api/resource"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
-	"sigs.k8s.io/yaml"
 
 	tmccluster "github.com/tmc-sdk/tmc/cluster"
 	"github.com/tmc-sdk/tmc/placement"
@@ -49,65 +46,6 @@ func whatIfCommand(s *session) *cobra.Command {
 	cmd.Flags().BoolVar(&exitCode, "exit-code", false, "exit with 2 if a decision would change")
 	_ = cmd.RegisterFlagCompletionFunc("lose", s.completeClusters)
 	return cmd
-}
-
-func planCommand(s *session) *cobra.Command {
-	var kinds []string
-	var file string
-	var exitCode bool
-	cmd := &cobra.Command{
-		Use: "plan -f FILE", Short: "Say what a changed or new placement would move, before it is applied",
-		Args: cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			data, err := os.ReadFile(file)
-			if err != nil {
-				return err
-			}
-			p := &v1alpha1.Placement{}
-			if err := yaml.UnmarshalStrict(data, p); err != nil {
-				return fmt.Errorf("%s: %w", file, err)
-			}
-			return s.plan(cmd.Context(), p, kinds, exitCode)
-		},
-	}
-	kindsFlag(cmd, &kinds)
-	cmd.Flags().StringVarP(&file, "filename", "f", "", "file with a Placement or ClusterPlacement")
-	_ = cmd.MarkFlagRequired("filename")
-	cmd.Flags().BoolVar(&exitCode, "exit-code", false, "exit with 2 if a decision would change")
-	return cmd
-}
-
-// plan reckons with a Placement in place of the one of its name, in the
-// workspace that is named.
-func (s *session) plan(ctx context.Context, p *v1alpha1.Placement, kinds []string, exitCode bool) error {
-	if p.Name == "" || p.Kind != "Placement" && p.Kind != "ClusterPlacement" {
-		return errors.New("the file has no Placement or ClusterPlacement with a name")
-	}
-	if p.Kind == "Placement" && p.Namespace == "" {
-		namespace, err := s.namespace()
-		if err != nil {
-			return err
-		}
-		p.Namespace = namespace
-	}
-	// Where it is now, and what it covers, are read from the workspace.
-	siblings, err := s.placements(ctx, scope{allNamespaces: true})
-	if err != nil {
-		return err
-	}
-	for i := range siblings {
-		if siblings[i].Namespace == p.Namespace {
-			p.Annotations = maps.Clone(siblings[i].Annotations) // of which workspace it is
-		}
-		if siblings[i].Namespace == p.Namespace && siblings[i].Name == p.Name {
-			p.ObjectMeta, p.Status = siblings[i].ObjectMeta, siblings[i].Status
-		}
-	}
-	work, err := s.covered(ctx, p, kinds)
-	if err != nil {
-		return err
-	}
-	return s.whatIf(ctx, kinds, placement.Change{Requests: []*placement.Request{requestFor(p, work, time.Now())}}, exitCode)
 }
 
 func (s *session) whatIf(ctx context.Context, kinds []string, change placement.Change, exitCode bool) error {

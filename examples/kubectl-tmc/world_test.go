@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -38,6 +39,7 @@ import (
 	placementv1alpha1 "github.com/tmc-sdk/tmc/placement/v1alpha1"
 	syncer "github.com/tmc-sdk/tmc/sync"
 	"github.com/tmc-sdk/tmc/sync/audit"
+	"github.com/tmc-sdk/tmc/sync/plan"
 	"github.com/tmc-sdk/tmc/transform"
 )
 
@@ -55,6 +57,8 @@ type world struct {
 	dir      string
 	platform logicalcluster.Path
 	grace    time.Duration // of the next controller's fleet
+	// controller is the URL of what the one that runs plans.
+	controller string
 }
 
 func newWorld(t *testing.T) *world {
@@ -233,8 +237,10 @@ func (w *world) start(naming transform.Naming) (stop func()) {
 	w.t.Helper()
 	recorder, err := audit.Open(audit.Writer("controller-0"), audit.Directory(w.auditDir(), audit.Rotation{}))
 	require.NoError(w.t, err)
-	mgr, err := compose(w.kcp.Config(w.platform), naming, recorder, tmccluster.WithGrace(w.grace))
+	mgr, planner, err := compose(w.kcp.Config(w.platform), naming, recorder, tmccluster.WithGrace(w.grace))
 	require.NoError(w.t, err)
+	server := httptest.NewServer(planner)
+	w.controller = server.URL
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
 	go func() { done <- mgr.Start(ctx) }()
@@ -244,6 +250,7 @@ func (w *world) start(naming transform.Naming) (stop func()) {
 			return
 		}
 		stopped = true
+		server.Close()
 		cancel()
 		if err := <-done; err != nil {
 			w.t.Errorf("controller: %v", err)
@@ -256,61 +263,63 @@ func (w *world) start(naming transform.Naming) (stop func()) {
 
 func (w *world) auditDir() string { return filepath.Join(w.dir, "audit") }
 
-func compose(platform *rest.Config, naming transform.Naming, recorder *audit.Log, more ...tmccluster.Option) (mcmanager.Manager, error) {
+func compose(platform *rest.Config, naming transform.Naming, recorder *audit.Log, more ...tmccluster.Option) (mcmanager.Manager, *plan.Handler, error) {
 	deployment, configMap := appsv1.SchemeGroupVersion.WithKind("Deployment"), corev1.SchemeGroupVersion.WithKind("ConfigMap")
 	tenants, err := workspaces.NewProvider(platform, "tmc", workspaces.Options{})
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	mgr, err := mcmanager.New(platform, tenants, manager.Options{Metrics: metricsserver.Options{BindAddress: "0"}})
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	fleet, err := tmccluster.NewFleet(append(more, tmccluster.WithSource(tmccluster.FromObjects(platform)), tmccluster.WithAPIs(deployment, configMap),
 		tmccluster.WithProbe(tmccluster.ProbePolicy{Interval: time.Second, Timeout: 5 * time.Second, FailureThreshold: 5, SuccessThreshold: 1}))...)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	engine, err := placement.NewEngine()
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	pipeline, err := transform.NewPipeline(installation, transform.WithNaming(naming))
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	loop, err := syncer.New(mgr, fleet, pipeline, syncer.Resources(deployment), syncer.Related(configMap),
 		syncer.WithAudit(recorder.Changes()), syncer.WithGate(recorder.Gate()))
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	if _, err = placementcontroller.New(mgr, fleet, engine, placementcontroller.Resources(deployment), placementcontroller.WithCopies(loop),
-		placementcontroller.OnDecision(recorder.Decided)); err != nil {
-		return nil, err
+	placer, err := placementcontroller.New(mgr, fleet, engine, placementcontroller.Resources(deployment), placementcontroller.WithCopies(loop),
+		placementcontroller.OnDecision(recorder.Decided))
+	if err != nil {
+		return nil, nil, err
 	}
 	status, err := tmccluster.NewStatusWriter(fleet, platform)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	publisher, err := publish.NewPublisher(platform)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	definitions, err := placementv1alpha1.CRDs()
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	follower, err := publish.NewFollower(fleet, publisher, publish.Export{Name: "tmc", Definitions: definitions, Claims: publish.WorkloadClaims()},
 		[]schema.GroupVersionKind{deployment}, nil)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	for _, r := range []manager.Runnable{fleet, status, follower} {
 		if err := mgr.GetLocalManager().Add(r); err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 	}
-	return mgr, nil
+	planner, err := plan.NewHandler(loop, placer)
+	return mgr, planner, err
 }
 
 // deploy creates a Deployment that mentions a ConfigMap.

@@ -12,6 +12,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/stretchr/testify/require"
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
@@ -19,6 +21,7 @@ import (
 
 	"github.com/tmc-sdk/tmc/cluster/access"
 	"github.com/tmc-sdk/tmc/examples/controller/config"
+	placementcontroller "github.com/tmc-sdk/tmc/placement/controller"
 	syncer "github.com/tmc-sdk/tmc/sync"
 	"github.com/tmc-sdk/tmc/transform"
 )
@@ -100,6 +103,11 @@ func TestMistakesNameTheFieldAndTheRemedy(t *testing.T) {
 		"budget":              {"", "placement: {budget: {perMinute: -1}}\n", "placement.budget.perMinute: Invalid value: -1"},
 		"defaults":            {"", "placement: {defaults: {count: {min: 3, max: 2}}}\n", "placement.defaults"},
 		"layer":               {"", "placement: {layers: [{maxClusters: 2}]}\n", "placement.layers[0].name: Required value"},
+		"layer's quota":       {"", "placement: {layers: [{name: a, quota: {resources: {cpu: \"-1\"}}}]}\n", "placement.layers[0].quota.resources[cpu]: Invalid value: \"-1\": must not be negative"},
+		"layer's reserve":     {"", "placement: {layers: [{name: a, reservePercent: 100}]}\n", "placement.layers[0].reservePercent: Invalid value: 100: must be from 0 to 99"},
+		"layer's spread":      {"", "placement: {layers: [{name: a, spread: [{}]}]}\n", "placement.layers[0].spread: Invalid value"},
+		"regions":             {"", "placement: {budget: {maxRegionLostShare: -1}}\n", "placement.budget.maxRegionLostShare: Invalid value: -1"},
+		"decisions":           {"", "placement: {decisions: {clusterNamespace: A_b}}\n", "placement.decisions.clusterNamespace: Invalid value: \"A_b\""},
 		"scores":              {"", "placement: {external: [{name: cost, url: cost}]}\n", "placement.external[0]: Invalid value: \"cost\": url \"cost\" must be one of http or https"},
 		"reserve":             {"", "placement: {reservePercent: 101}\n", "a reserve of 101 percent"},
 		"audit to nowhere":    {"", "audit: {}\n", "audit.directory: Required value"},
@@ -175,7 +183,12 @@ transform:
   status:
   - {group: ml.example, kind: Train, fields: {sum: [lost], worst: [{field: phase, values: [Failed, Running]}]}, health: '{"health": copy.status.phase == "Done" ? "Healthy" : "Progressing"}'}
   - {group: db.example, kind: Database, project: '{"lag": copy.status.lag}', fields: {max: [lag]}}
-placement: {decisions: {followOnly: true}}
+placement:
+  decisions: {followOnly: true, clusterNamespace: decisions}
+  budget: {regionHold: 5m}
+  layers:
+  - {name: platform, maxPriority: 10, noPreemption: true, reservePercent: 5, spread: [{topologyKey: region, minGroups: 2}], quota: {replicas: 50, resources: {cpu: "40"}}}
+notify: {url: "https://events.example/in", queue: 50}
 fleet: {removal: {}}
 sync:
   strategies: [{strategy: Recreate, kinds: [{group: batch, kind: Job}]}, {strategy: ObserveOnly, kinds: [{kind: Service}]}]
@@ -195,6 +208,13 @@ sync:
 	again, err := config.Decode(printed)
 	require.NoError(t, err)
 	require.Empty(t, cmp.Diff(c, again), "what is printed is the same configuration")
+
+	policy, err := c.Placement.PolicyLayers()[0].Policy(t.Context(), &placementcontroller.Scope{})
+	require.NoError(t, err)
+	require.Equal(t, &placementcontroller.Policy{
+		MaxPriority: new(int32(10)), NoPreemption: true, ReservePercent: 5, Spread: c.Placement.Layers[0].Spread,
+		Quota: &placementcontroller.Quota{Replicas: 50, Resources: corev1.ResourceList{corev1.ResourceCPU: resource.MustParse("40")}},
+	}, policy)
 
 	p, err := c.Transform.Pipeline("prod", known)
 	require.NoError(t, err)

@@ -104,6 +104,8 @@ func (c *Configuration) defaultController() {
 	c.Placement.Workers = or(c.Placement.Workers, 4)
 	c.Placement.Settling = or(c.Placement.Settling, seconds(5))
 	c.Placement.Budget.MaxLostShare = or(c.Placement.Budget.MaxLostShare, 0.55)
+	c.Placement.Budget.MaxRegionLostShare = or(c.Placement.Budget.MaxRegionLostShare, 0.55)
+	c.Placement.Budget.RegionHold = or(c.Placement.Budget.RegionHold, seconds(600))
 	c.Placement.Reservations = or(c.Placement.Reservations, new(seconds(120)))
 	for i := range c.Placement.External {
 		e := &c.Placement.External[i]

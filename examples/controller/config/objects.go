@@ -206,6 +206,10 @@ type Decisions struct {
 	// ProfileNamespace is where the ClusterProfiles of the clusters are. Left out:
 	// in the namespace of the Placement.
 	ProfileNamespace string `json:"profileNamespace,omitempty"`
+	// ClusterNamespace is where, in each workspace, the decisions for its
+	// ClusterPlacements are. Tenants who may write there decide for cluster-scoped
+	// objects that name their scheduler. Left out: those are not exchanged.
+	ClusterNamespace string `json:"clusterNamespace,omitempty"`
 	// FollowOnly publishes none of ours, and follows those of others.
 	FollowOnly bool `json:"followOnly,omitempty"`
 }

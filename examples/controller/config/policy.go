@@ -18,7 +18,13 @@ import (
 func (p *Placement) PolicyLayers() []placementcontroller.Layer {
 	layers := make([]placementcontroller.Layer, 0, len(p.Layers))
 	for _, l := range p.Layers {
-		policy := placementcontroller.Policy{Clusters: l.Clusters, MaxClusters: l.MaxClusters, Rollout: l.Rollout, Defaults: l.Defaults}
+		policy := placementcontroller.Policy{
+			Clusters: l.Clusters, MaxClusters: l.MaxClusters, Spread: l.Spread, ReservePercent: l.ReservePercent,
+			MaxPriority: l.MaxPriority, NoPreemption: l.NoPreemption, Rollout: l.Rollout, Defaults: l.Defaults,
+		}
+		if l.Quota != nil {
+			policy.Quota = &placementcontroller.Quota{Replicas: l.Quota.Replicas, Resources: l.Quota.Resources}
+		}
 		if l.Tolerable != nil {
 			policy.Tolerable = *l.Tolerable
 		}

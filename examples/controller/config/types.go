@@ -3,6 +3,7 @@ package config
 import (
 	"encoding/json"
 
+	corev1 "k8s.io/api/core/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
@@ -271,6 +272,16 @@ type Layer struct {
 	MaxClusters int32 `json:"maxClusters,omitempty"`
 	// Tolerable taints; null: any, empty: none.
 	Tolerable *[]placementv1alpha1.Toleration `json:"tolerable,omitempty"`
+	// Spread that every Placement has at least.
+	Spread []placementv1alpha1.Spread `json:"spread,omitempty"`
+	// ReservePercent of every cluster that stays free beside the work.
+	ReservePercent int32 `json:"reservePercent,omitempty"`
+	// MaxPriority that a Placement may have; null: any.
+	MaxPriority *int32 `json:"maxPriority,omitempty"`
+	// NoPreemption: no Placement pushes out others.
+	NoPreemption bool `json:"noPreemption,omitempty"`
+	// Quota of each workspace.
+	Quota *Quota `json:"quota,omitempty"`
 	// Rollout that every changed template goes by.
 	Rollout *placementv1alpha1.Rollout `json:"rollout,omitempty"`
 	// Defaults for what a Placement leaves out.
@@ -287,6 +298,12 @@ type Budget struct {
 	Burst int `json:"burst,omitempty"`
 	// MaxLostShare of the fleet beyond which nothing moves off lost clusters.
 	MaxLostShare float64 `json:"maxLostShare,omitempty"`
+	// MaxRegionLostShare of a region beyond which nothing moves off its clusters, for
+	// RegionHold; more than 1 leaves regions to the rates. Default: 0.55.
+	MaxRegionLostShare float64 `json:"maxRegionLostShare,omitempty"`
+	// RegionHold is how long that lasts; less than zero: as long as they are lost.
+	// Default: 10m.
+	RegionHold metav1.Duration `json:"regionHold,omitzero"`
 }
 
 // Transform is the pipeline, in order, and the rules for statuses.
@@ -368,4 +385,13 @@ type Sync struct {
 	Upsync []Upsync `json:"upsync,omitempty"`
 	// TidyAfter is how long an empty namespace on a cluster stays.
 	TidyAfter metav1.Duration `json:"tidyAfter,omitzero"`
+}
+
+// Quota bounds what all Placements of a workspace may use together.
+type Quota struct {
+	// Replicas at most; 0: no bound.
+	Replicas int64 `json:"replicas,omitempty"`
+	// Resources that may be requested at most, as {cpu: "40"}; those not named have
+	// no bound.
+	Resources corev1.ResourceList `json:"resources,omitempty"`
 }

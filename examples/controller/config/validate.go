@@ -173,6 +173,12 @@ func (p *Placement) validate(at *field.Path, known Known) field.ErrorList {
 				all = append(all, field.Invalid(at.Child("layers").Index(i).Child("rollout"), "", err.Error()))
 			}
 		}
+		if len(l.Spread) > 0 {
+			if err := placement.ValidateSpec(&placementv1alpha1.PlacementSpec{Spread: l.Spread}); err != nil {
+				all = append(all, field.Invalid(at.Child("layers").Index(i).Child("spread"), "", err.Error()))
+			}
+		}
+		all = append(all, l.validateBounds(at.Child("layers").Index(i))...)
 		if l.Defaults != nil {
 			if err := placement.ValidateSpec(l.Defaults); err != nil {
 				all = append(all, field.Invalid(at.Child("layers").Index(i).Child("defaults"), "", err.Error()))
@@ -187,6 +193,34 @@ func (p *Placement) validate(at *field.Path, known Known) field.ErrorList {
 	}
 	if p.Budget.MaxLostShare <= 0 {
 		all = append(all, field.Invalid(b.Child("maxLostShare"), p.Budget.MaxLostShare, "must be above 0; 1 leaves only the case that all clusters seem lost"))
+	}
+	if p.Budget.MaxRegionLostShare <= 0 {
+		all = append(all, field.Invalid(b.Child("maxRegionLostShare"), p.Budget.MaxRegionLostShare, "must be above 0; more than 1 leaves regions to the rates"))
+	}
+	if d := p.Decisions; d != nil && d.ClusterNamespace != "" {
+		if problems := validation.IsDNS1123Label(d.ClusterNamespace); len(problems) > 0 {
+			all = append(all, field.Invalid(at.Child("decisions", "clusterNamespace"), d.ClusterNamespace, problems[0]))
+		}
+	}
+	return all
+}
+
+// validateBounds finds bounds of a layer that bound nothing.
+func (l *Layer) validateBounds(at *field.Path) field.ErrorList {
+	var all field.ErrorList
+	if l.ReservePercent < 0 || l.ReservePercent > 99 {
+		all = append(all, field.Invalid(at.Child("reservePercent"), l.ReservePercent, "must be from 0 to 99"))
+	}
+	if l.Quota == nil {
+		return all
+	}
+	if l.Quota.Replicas < 0 {
+		all = append(all, field.Invalid(at.Child("quota", "replicas"), l.Quota.Replicas, "must not be negative; 0 is no bound"))
+	}
+	for name, q := range l.Quota.Resources {
+		if q.Sign() < 0 {
+			all = append(all, field.Invalid(at.Child("quota", "resources").Key(string(name)), q.String(), "must not be negative; leave it out for no bound"))
+		}
 	}
 	return all
 }
