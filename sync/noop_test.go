@@ -110,7 +110,7 @@ func stillLoop(tb testing.TB, n int) (*Loop, Key) {
 			},
 		}
 		l.lanes[s.Name] = &lane{
-			name: s.Name, loop: l, wires: wires{cached: stillCopies{obj: copied}}, outcomes: map[Key]outcome{},
+			name: s.Name, loop: l, watching: watching{all: true}, wires: wires{cached: stillCopies{obj: copied}}, outcomes: map[Key]outcome{},
 			kinds: map[schema.GroupVersionKind]*followed{kind: {knowledge: complete}}, made: map[string]time.Time{},
 			queue: newErrandQueue(workqueue.NewTypedItemExponentialFailureRateLimiter[errand](time.Second, time.Second)),
 		}

@@ -70,7 +70,7 @@ func (l *Loop) PlanFor(ctx context.Context, s Supposition) (*Plan, error) {
 	}
 	p, now := &Plan{}, &Plan{}
 	for _, lane := range l.allLanes() {
-		if !lane.knowsAll() {
+		if !lane.knowsAll() || !lane.covers(s.Workspace) {
 			return nil, fmt.Errorf("plan: copies on cluster %s: %w", lane.name, errUnknown)
 		}
 		for _, key := range would.concerned(ctx, lane, s) {
