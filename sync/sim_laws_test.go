@@ -138,6 +138,49 @@ func TestCheckerCatchesBrokenLaws(t *testing.T) {
 				return nil, nil, false
 			}
 		}},
+		"1 what is shown stays with its source": {1, "what was born on a cluster is said to be gone while it is there", func(w *simWorld) {
+			w.sabotage.before = func(p *process, server *simServer, r *apisim.Request) (*apisim.Response, error, bool) {
+				if r.Verb == apisim.Get && w.cluster(server.name) != nil && r.Kind == simPod && w.scheduler.chance(2) {
+					return nil, apierrors.NewNotFound(schema.GroupResource{}, r.Name), true
+				}
+				return nil, nil, false
+			}
+		}},
+		"2 what is the tenant's is not shown over": {2, "what stands in the way is taken for what is shown", func(w *simWorld) {
+			w.sabotage.before = func(p *process, server *simServer, r *apisim.Request) (*apisim.Response, error, bool) {
+				if r.Verb != apisim.Get || r.Kind != simPod || w.tenant(server.name) == nil {
+					return nil, nil, false
+				}
+				there := server.Peek(simPod, r.Namespace, r.Name)
+				if there == nil || isShown(there) {
+					return nil, nil, false
+				}
+				answer := there.DeepCopy() // of a tenant that stands in the way
+				answer.SetLabels(map[string]string{LabelUpsync: simInstallation})
+				for _, cluster := range w.clusters {
+					ns, _ := w.where(server.name, there)
+					if born := cluster.Peek(simPod, ns, r.Name); born != nil {
+						annotate(answer, AnnotationSource, cluster.name+"/"+string(born.GetUID()))
+					}
+				}
+				return &apisim.Response{Object: answer}, nil, true
+			}
+		}},
+		"10 only one's own is shown": {10, "what is shown is another tenant's", func(w *simWorld) {
+			w.sabotage.before = func(p *process, server *simServer, r *apisim.Request) (*apisim.Response, error, bool) {
+				if r.Verb != apisim.Create || r.Kind != simPod {
+					return nil, nil, false
+				}
+				for _, cluster := range w.clusters {
+					for _, pod := range cluster.All(simPod) {
+						if ns, _ := w.where(server.name, r.Object); pod.GetNamespace() != ns {
+							annotate(r.Object, AnnotationSource, cluster.name+"/"+string(pod.GetUID()))
+						}
+					}
+				}
+				return nil, nil, false
+			}
+		}},
 		"10 what nothing mentions stays": {10, "what nothing mentions goes down", func(w *simWorld) {
 			w.sabotage.smuggle = true
 		}},
