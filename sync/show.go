@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"maps"
 	"strings"
 	"time"
 
@@ -14,87 +13,6 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 )
-
-// offspring is an object of a cluster that is to be shown; none where it is empty.
-type offspring struct {
-	*unstructured.Unstructured
-	about *regarded // what an Event is about
-}
-
-// showing says how a source is shown.
-type showing struct {
-	birthplace
-	installation    string
-	namespace, name string
-}
-
-// of renders what appears in a workspace of an object on a cluster: its
-// content, and of its metadata the labels and annotations that are its own. Its digest
-// tells what it no longer has.
-func (s showing) of(born offspring) (*unstructured.Unstructured, error) {
-	shown := &unstructured.Unstructured{Object: maps.Clone(born.Object)}
-	shown.Object["metadata"] = map[string]any{}
-	shown.SetName(s.name)
-	shown.SetNamespace(s.namespace)
-	own := func(all map[string]string) map[string]string {
-		kept := map[string]string{}
-		for k, v := range all {
-			if !strings.Contains(k, "tmc-sdk.dev/") && !strings.Contains(k, "kcp.io/") && !strings.HasPrefix(k, "kubectl.kubernetes.io/") {
-				kept[k] = v
-			}
-		}
-		return kept
-	}
-	l, a := own(born.GetLabels()), own(born.GetAnnotations())
-	l[LabelUpsync] = s.installation
-	a[AnnotationSource] = s.cluster + "/" + string(born.GetUID())
-	if s.name != s.source {
-		a[AnnotationSourceName] = s.source
-	}
-	shown.SetLabels(l)
-	shown.SetAnnotations(a)
-	if born.about != nil {
-		s.mapRegarded(shown, born.about)
-	}
-	status, has := shown.Object["status"]
-	delete(shown.Object, "status") // which changes by itself
-	err := seal(shown)
-	if has {
-		shown.Object["status"] = status
-	}
-	return shown, err
-}
-
-// mapRegarded has an Event speak of what its workspace knows: an original, by its
-// name and UID, or what is shown.
-func (s showing) mapRegarded(shown *unstructured.Unstructured, about *regarded) {
-	field := "regarding"
-	if shown.GroupVersionKind().Group == "" {
-		field = "involvedObject"
-	}
-	ref := maps.Clone(at(shown.Object, field))
-	delete(ref, "resourceVersion")
-	delete(ref, "uid")
-	ref["namespace"], ref["name"] = s.namespace, about.name
-	if about.uid != "" {
-		ref["uid"] = string(about.uid)
-	}
-	shown.Object[field] = ref
-	delete(shown.Object, "related") // of a namespace that the workspace does not have
-}
-
-// onlyRepeats says whether two states of an Event differ in nothing but how often,
-// and when last, it happened.
-func onlyRepeats(want, have *unstructured.Unstructured) bool {
-	if !isEvent(want.GroupVersionKind()) {
-		return false
-	}
-	less := &unstructured.Unstructured{Object: maps.Clone(want.Object)}
-	for _, field := range []string{"metadata", "count", "firstTimestamp", "lastTimestamp", "series", "deprecatedCount", "deprecatedFirstTimestamp", "deprecatedLastTimestamp"} {
-		delete(less.Object, field)
-	}
-	return isShown(have) && !drifted(less.Object, have.Object)
-}
 
 // showUpstream makes the workspace show an object of the cluster, or no longer.
 func (l *lane) showUpstream(ctx context.Context, e errand) (again bool) {
@@ -138,11 +56,15 @@ func (l *lane) bornAt(key Key) types.NamespacedName {
 	return types.NamespacedName{Namespace: l.loop.pipeline.Namespace(key.origin("")).GetName(), Name: key.Name}
 }
 
+func wishOf(key Key, s showing, rule *upsyncRule) wish {
+	return wish{at: key.showcase(), name: s.name, from: s.birthplace, most: rule.most}
+}
+
 // mayShow says whether there is room, and budget, for a write. What has to wait is
 // told of once.
 func (l *lane) mayShow(ctx context.Context, key Key, s showing, rule *upsyncRule) bool {
 	now := l.loop.world.now()
-	ok, full := l.loop.showcases.mayWrite(key.showcase(), s.name, s.birthplace, rule, now)
+	ok, full := l.loop.showcases.mayWrite(wishOf(key, s, rule), now)
 	if full {
 		l.loop.tellFull(ctx, key, rule)
 	} else if !ok {
@@ -284,24 +206,25 @@ func (l *lane) keepShown(ctx context.Context, ws client.Client, s showing, w sho
 		return 0, fmt.Errorf("digest of what is shown: %w", err)
 	}
 	sent, now, showcases := hash(data), l.loop.world.now(), &l.loop.showcases
+	wish := wishOf(w.key, s, l.loop.shownRule(w.key.Kind))
 	if w.shown != nil {
 		if w.known.sent == sent && w.known.version == w.shown.GetResourceVersion() {
 			return 0, nil // whatever the workspace's schema made of it
 		}
 		if !drifted(want.Object, w.shown.Object) && !w.edited(want) {
-			showcases.wrote(w.key.showcase(), w.shown, s.birthplace, sent, now)
+			showcases.wrote(wish, w.shown, sent, now)
 			return 0, nil
 		}
 		if wait := w.tooSoon(want, now); wait > 0 {
 			return wait, nil
 		}
 	}
-	if !showcases.begin(w.key.showcase(), s.name, s.birthplace, l.loop.shownRule(w.key.Kind), now) {
+	if !showcases.begin(wish, now) {
 		return 0, nil
 	}
 	wrote, err := l.writeShown(ctx, ws, want, w)
 	if wrote != nil {
-		showcases.wrote(w.key.showcase(), wrote, s.birthplace, sent, now)
+		showcases.wrote(wish, wrote, sent, now)
 	} else if w.shown == nil {
 		l.makeRoom(w.key, s)
 	}

@@ -57,6 +57,14 @@ type exhibit struct {
 	at time.Time
 }
 
+// wish is that an object be shown.
+type wish struct {
+	at   showcaseKey
+	name string // in the workspace
+	from birthplace
+	most int // objects that may be shown there
+}
+
 // birthplace is where an object was born.
 type birthplace struct{ cluster, source string }
 
@@ -164,50 +172,50 @@ func (c *showcase) refill(p pace, now time.Time) {
 
 // mayWrite says whether an object may be written now, or has to wait for others to
 // leave or for others that were written just now. What waits is remembered.
-func (s *showcases) mayWrite(key showcaseKey, name string, from birthplace, rule *upsyncRule, now time.Time) (ok, full bool) {
+func (s *showcases) mayWrite(w wish, now time.Time) (ok, full bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	c := s.of(key)
-	c.refill(paceOf(key.kind), now)
-	_, there := c.shown[name]
-	full = !there && len(c.shown) >= rule.most
+	c := s.of(w.at)
+	c.refill(paceOf(w.at.kind), now)
+	_, there := c.shown[w.name]
+	full = !there && len(c.shown) >= w.most
 	if full || c.tokens < 1 {
-		c.waiting[from] = struct{}{}
+		c.waiting[w.from] = struct{}{}
 		return false, full
 	}
-	delete(c.waiting, from)
+	delete(c.waiting, w.from)
 	return true, false
 }
 
 // begin counts a write, and an object that is about to be shown. It returns whether
 // it may be written still.
-func (s *showcases) begin(key showcaseKey, name string, from birthplace, rule *upsyncRule, now time.Time) bool {
+func (s *showcases) begin(w wish, now time.Time) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	c := s.of(key)
-	if _, there := c.shown[name]; !there {
-		if len(c.shown) >= rule.most {
-			c.waiting[from] = struct{}{}
+	c := s.of(w.at)
+	if _, there := c.shown[w.name]; !there {
+		if len(c.shown) >= w.most {
+			c.waiting[w.from] = struct{}{}
 			return false
 		}
-		c.shown[name] = &exhibit{birthplace: from}
+		c.shown[w.name] = &exhibit{birthplace: w.from}
 	}
 	c.tokens--
-	c.shown[name].at = now
+	c.shown[w.name].at = now
 	return true
 }
 
 // wrote takes note of what an object is in the workspace now.
-func (s *showcases) wrote(key showcaseKey, shown *unstructured.Unstructured, from birthplace, sent string, now time.Time) {
+func (s *showcases) wrote(w wish, shown *unstructured.Unstructured, sent string, now time.Time) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	c := s.of(key)
+	c := s.of(w.at)
 	e, ok := c.shown[shown.GetName()]
 	if !ok {
 		e = &exhibit{at: now}
 		c.shown[shown.GetName()] = e
 	}
-	e.birthplace, e.uid, e.version, e.sent = from, shown.GetUID(), shown.GetResourceVersion(), sent
+	e.birthplace, e.uid, e.version, e.sent = w.from, shown.GetUID(), shown.GetResourceVersion(), sent
 	delete(c.told, shown.GetName())
 }
 
