@@ -84,15 +84,14 @@ func (l *lane) apply(ctx context.Context, key Key, original *unstructured.Unstru
 	l.begin(key)
 	// Who lets the original go looks, once that shows, for what has begun since: one
 	// of the two sees the other.
-	now, err := l.loop.original(ctx, key)
-	if err != nil || now == nil || now.GetUID() != original.GetUID() || now.GetDeletionTimestamp() != nil || !l.loop.held(key, now) {
+	if !l.loop.stillHeld(ctx, key, original) {
 		return false // an event follows, or did, and the loop sends us again
 	}
 	traced, span := l.traceApply(ctx, key, original, todo)
 	applied, err := l.applyCopy(traced, key, original, todo)
 	err = l.unlessImmutable(traced, key, original, todo, err)
 	endSpan(span, err, copyUID(applied)...)
-	if ctx.Err() != nil && errors.Is(err, context.Canceled) {
+	if errors.Is(err, errLetGo) || ctx.Err() != nil && errors.Is(err, context.Canceled) {
 		return false
 	}
 	o := outcome{begun: true, digest: todo.digest, at: l.loop.world.now(), repairs: repairs, withdrawn: before.wasWithdrawn(todo.digest, err)}
@@ -147,6 +146,10 @@ func (l *lane) applyCopy(ctx context.Context, key Key, original *unstructured.Un
 		}
 		if err := l.furnish(ctx, key, todo.rendered.GetNamespace()); err != nil {
 			return nil, err
+		}
+		// All that may have taken long, and longer than a lost cluster is waited for.
+		if !l.loop.stillHeld(ctx, key, original) {
+			return nil, errLetGo
 		}
 	}
 	applied, err := l.change(ctx, key, original, todo)

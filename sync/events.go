@@ -213,6 +213,9 @@ func (l *Loop) laneReady(ctx context.Context, lane *lane, kind schema.GroupVersi
 		for _, key := range l.dependents.all() {
 			l.enqueue(key, true) // an owner's copy may be of this kind
 		}
+		for _, key := range l.waitingFor(lane.name) {
+			l.enqueue(key, true) // whether it holds a copy can be told now
+		}
 	}
 	if lane.knowsAll() {
 		lane.tidyAll(ctx)

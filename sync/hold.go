@@ -200,6 +200,15 @@ func (l *Loop) surelyHeld(ctx context.Context, key Key, original *unstructured.U
 	return true, nil
 }
 
+// errLetGo says that an original was let go while a copy of it was to be made.
+var errLetGo = errors.New("the original was let go meanwhile")
+
+// stillHeld says whether an original is what it was, and held.
+func (l *Loop) stillHeld(ctx context.Context, key Key, was *unstructured.Unstructured) bool {
+	now, err := l.original(ctx, key)
+	return err == nil && now != nil && now.GetUID() == was.GetUID() && now.GetDeletionTimestamp() == nil && l.held(key, now)
+}
+
 // errBegun says that a copy may have been written since it was found that none is left.
 var errBegun = errors.New("a copy is being written")
 

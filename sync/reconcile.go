@@ -35,6 +35,9 @@ func (l *Loop) Reconcile(ctx context.Context, key Key) (reconcile.Result, error)
 	}
 
 	where, err := l.place(ctx, key, original) // Place
+	if errors.Is(err, errUnknown) && l.isRelated(key.Kind) {
+		return l.lookAgain(ctx, key), nil // what mentioned it may be gone when it can be told, and no event tells of that
+	}
 	if errors.Is(err, errUnknown) {
 		return reconcile.Result{}, nil // an event follows the decision
 	}

@@ -67,7 +67,8 @@ func (l *Loop) retireAll(ctx context.Context, key Key, original *unstructured.Un
 	}
 	for state := range snapshot.All() {
 		lane := l.lane(state.Name)
-		may, err := l.mayHold(ctx, lane, key, original, named == nil, slices.Contains(named, state.Name))
+		named := named == nil || slices.Contains(named, state.Name) || slices.Contains(l.record(key, original.GetUID()).waiting, state.Name)
+		may, err := l.mayHold(ctx, lane, key, original, named, state.Reachable)
 		if err != nil {
 			return nil, 0, err
 		}
@@ -92,11 +93,12 @@ func (l *Loop) retireAll(ctx context.Context, key Key, original *unstructured.Un
 }
 
 // mayHold says whether a cluster may hold a copy of an original: its decision
-// names the cluster, or the cluster's copies show one, or one was written that
-// they do not show yet, or nothing is known of any of this.
-func (l *Loop) mayHold(ctx context.Context, lane *lane, key Key, original *unstructured.Unstructured, undecided, named bool) (bool, error) {
+// names the cluster, or did when the deletion began to wait for it, or that is not
+// known; the cluster's copies show one, or one was written that they do not show
+// yet; or they are not known yet, and the cluster can be asked.
+func (l *Loop) mayHold(ctx context.Context, lane *lane, key Key, original *unstructured.Unstructured, named, reachable bool) (bool, error) {
 	if lane == nil {
-		return undecided || named, nil
+		return named || reachable, nil
 	}
 	if lane.outcome(key).goneFor(original.GetUID()) {
 		return false, nil
@@ -104,7 +106,7 @@ func (l *Loop) mayHold(ctx context.Context, lane *lane, key Key, original *unstr
 	copied, err := lane.copyOf(ctx, key)
 	switch {
 	case errors.Is(err, errUnknown):
-		return undecided || named, nil
+		return named || reachable && !lane.unserved(key.Kind), nil
 	case err != nil:
 		return false, err
 	}

@@ -55,7 +55,8 @@ type moment struct {
 	demands map[Key]demand
 	// named are the clusters that the Placement of the namespace names.
 	named map[string]bool
-	// users are the clusters of what mentions a related object, be it there or not.
+	// users are the clusters of what mentions a related object, be it there or not;
+	// none, where nothing is decided.
 	users map[mention]map[string]bool
 }
 
@@ -446,15 +447,11 @@ func (c *checker) needed(s *simServer, a *acting, commit apisim.Commit, marks tr
 	}
 	key := keyOf(commit.After.GroupVersionKind(), marks.Origin)
 	// Caches may show what was asked for before, and at different times: a mention
-	// that has just been taken back, of what has just been made. But asked for it
-	// was, by the same tenant.
-	asked := func(m moment) bool {
-		return len(m.demands[key].targets) > 0 || len(m.users[mention{key.Kind.Kind, key.Name}]) > 0
-	}
-	if key.Kind == simDeployment { // seed 669: it came after the decision that a cache still shows
-		asked = func(m moment) bool { return m.named[s.name] }
-	}
-	if !c.sometime(key.namespace(), 0, asked) {
+	// that has just been taken back, of what has just been made, and a decision that
+	// came after. But both there were, in the same tenant's namespace.
+	mentioned := func(m moment) bool { return m.users[mention{key.Kind.Kind, key.Name}] != nil }
+	named := func(m moment) bool { return m.named[s.name] }
+	if !c.sometime(key.namespace(), 0, named) || key.Kind != simDeployment && !c.sometime(key.namespace(), 0, mentioned) {
 		c.violate(10, "%s: %s on %s, and nothing ever asked for it", a.process.name, commit.Request, s.name)
 	}
 }

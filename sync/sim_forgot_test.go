@@ -134,3 +134,79 @@ func TestWhatIsShownStaysWhileNamespacesAreNotKnown(t *testing.T) {
 	s.pass(time.Minute)
 	require.Equal(t, shown, s.tenant.Peek(simPod, "default", "web-0"))
 }
+
+// mentioning is a Deployment that mentions the ConfigMap settings.
+func (s *scene) mentioning(name string) *unstructured.Unstructured {
+	d := s.deployment(s.tenant, "default", name)
+	at(d.Object, "spec", "template", "spec")["volumes"] = []any{
+		map[string]any{"name": "config", "configMap": map[string]any{"name": "settings"}},
+	}
+	return d
+}
+
+func (s *scene) create(obj *unstructured.Unstructured) *unstructured.Unstructured {
+	s.t.Helper()
+	s.sign(s.tenant, obj)
+	_, err := s.do(s.tenant, "tenant", &apisim.Request{Verb: apisim.Create, Object: obj})
+	require.NoError(s.t, err)
+	return obj
+}
+
+// Seed 1161: after a restart, a ConfigMap was looked at before the workloads of its
+// workspace were known. When they were, none mentioned it any more, so none told of
+// it, and its copy stayed.
+func TestWhatNothingMentionsAnyMoreIsLookedAtAgain(t *testing.T) {
+	s := newScene(t)
+	settings := s.create(simObject(simConfigMap, "default", "settings"))
+	s.place([]string{"east"})
+	s.create(s.mentioning("web"))
+	s.pass(time.Minute)
+	require.NotNil(t, s.copyOf("east", settings))
+	s.process.spaces[multiclusterName(s.tenant)].synced[simDeployment] = false
+	result, err := s.process.loop.Reconcile(t.Context(), keyFor(multiclusterName(s.tenant), settings))
+	require.NoError(t, err)
+	require.Equal(t, time.Minute, result.RequeueAfter)
+}
+
+// Seed 4843: to make the namespace took a cluster so long that it counted as lost and
+// the original was let go; then the copy came.
+func TestNoCopyIsMadeOfWhatWasLetGoWhileItsNamespaceWasMade(t *testing.T) {
+	s := newScene(t)
+	s.sabotage.before = func(_ *process, server *simServer, r *apisim.Request) (*apisim.Response, error, bool) {
+		if server.name == "east" && r.Verb == apisim.Apply && r.Kind == namespaceKind {
+			s.scheduler.pause(10 * time.Second)
+		}
+		return nil, nil, false
+	}
+	s.place([]string{"east"})
+	d := s.create(s.deployment(s.tenant, "default", "web"))
+	s.pass(3 * time.Second)
+	key := keyFor(multiclusterName(s.tenant), d)
+	require.Equal(t, []string{"east"}, s.process.loop.begunBy(key))
+	held := s.tenant.Peek(simDeployment, "default", "web")
+	require.NotEmpty(t, held.GetFinalizers())
+	s.process.loop.remember(key, record{uid: held.GetUID(), released: held.GetResourceVersion()}) // as letGo does
+	s.pass(10 * time.Second)
+	require.Nil(t, s.copyOf("east", d))
+}
+
+// Seeds 6436 and 8004: a cluster that the decision no longer named, and of which it was
+// not known yet what it holds, after a restart or an outage, was not asked before the
+// finalizer went.
+func TestTheFinalizerStaysUntilAClusterWasAskedWhoseCopiesAreNotKnown(t *testing.T) {
+	s := newScene(t)
+	s.place([]string{"east", "north"})
+	d := s.create(s.deployment(s.tenant, "default", "web"))
+	s.pass(time.Minute)
+	require.NotNil(t, s.copyOf("north", d))
+	north := s.process.loop.lane("north")
+	north.kinds[simDeployment].knowledge = 0
+	s.place([]string{"east"})
+	s.pass(time.Minute)
+	require.NotNil(t, s.copyOf("north", d), "nothing is concluded from what is not known")
+	_, err := s.do(s.tenant, "tenant", &apisim.Request{Verb: apisim.Delete, Object: s.tenant.Peek(simDeployment, "default", "web")})
+	require.NoError(t, err)
+	s.pass(time.Minute)
+	require.Nil(t, s.copyOf("north", d))
+	require.Nil(t, s.tenant.Peek(simDeployment, "default", "web"))
+}
