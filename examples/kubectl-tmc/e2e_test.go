@@ -294,6 +294,15 @@ func (w *world) auditIsWhole() {
 func (w *world) drillKCPLost(tenant tmcenvtest.Workspace, home string) {
 	t, file, names := w.t, filepath.Join(w.dir, "backup.json"), filepath.Join(w.dir, "renamed.json")
 	w.fine("backup", "-f", file, "--secrets")
+	halt := w.start(transform.HashedNaming{})
+	w.create(tenant.Path, "younger", 1) // than the backup
+	w.until("a copy of what is younger than the backup is there", func() error {
+		if n := len(w.copies(home)); n != 2 {
+			return fmt.Errorf("%d copies", n)
+		}
+		return nil
+	})
+	halt()
 	before, running := w.copies(home)[0], w.pods(home)
 	reached := w.timed("kcp is lost")
 	require.NoError(t, w.kcp.RestartEmpty(t.Context()))
@@ -308,7 +317,9 @@ func (w *world) drillKCPLost(tenant tmcenvtest.Workspace, home string) {
 	require.NotEqual(t, tenant.Cluster, rebuilt.Cluster)
 	require.Contains(t, w.fine("restore", "-f", file, "--dry-run", "--installation", installation), "this was a dry run")
 	w.fine("restore", "-f", file, "--yes", "--installation", installation, "--renamed", names)
-	require.Contains(t, w.fine("restore", "-f", file, "--yes", "--installation", installation), "0 created, 0 configured", "it can be repeated")
+	again := w.fine("restore", "-f", file, "--yes", "--installation", installation)
+	require.Contains(t, again, "0 created, 0 configured", "it can be repeated")
+	require.Contains(t, again, "1 copies are left", "younger has no original, and says so")
 
 	data, err := os.ReadFile(names)
 	require.NoError(t, err)

@@ -284,6 +284,10 @@ func actionsResult(actions []recovery.Action, dryRun bool) *result {
 		r.names = append(r.names, a.Where+"/"+a.Object)
 	}
 	r.notes = []string{fmt.Sprintf("%d created, %d configured, %d unchanged", counts[recovery.Created], counts[recovery.Configured], counts[recovery.Unchanged])}
+	if n := counts[recovery.Left]; n > 0 {
+		r.notes = append(r.notes, fmt.Sprintf("%d copies are left: their originals are not in the backup. They run on, and nobody tends them: "+
+			"restore a backup that has their originals, or delete them on their clusters with kubectl.", n))
+	}
 	if dryRun {
 		r.notes = append(r.notes, "Nothing was done: this was a dry run.")
 	}

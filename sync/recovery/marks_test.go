@@ -18,19 +18,26 @@ func TestMarksAreGivenToKnownOriginalsAlone(t *testing.T) {
 		cluster string
 		uid     types.UID
 		want    bool
+		left    bool
 	}{
-		"renamed":           {"both are known", "old", "u1", true},
-		"unknown workspace": {"it was not restored, or is another's", "other", "u1", false},
-		"unknown original":  {"it was not in the backup, or was refused", "old", "u2", false},
-		"a namespace":       {"it has no UID", "old", "", true},
-		"done":              {"nothing changed", "same", "s1", false},
-		"a done namespace":  {"nothing changed", "same", "", false},
+		"renamed":           {"both are known", "old", "u1", true, false},
+		"unknown workspace": {"it was not restored, or is another's", "other", "u1", false, true},
+		"unknown original":  {"it was not in the backup, or was refused", "old", "u2", false, true},
+		"a namespace":       {"it has no UID", "old", "", true, false},
+		"done":              {"nothing changed", "same", "s1", false, false},
+		"done before":       {"a restore that is repeated finds the new marks", "new", "v1", false, false},
+		"made since":        {"the loop knows the workspace, and sees to the copy", "same", "s2", false, false},
+		"a done namespace":  {"nothing changed", "same", "", false, false},
+		"namespace of none": {"it goes when it is empty", "other", "", false, false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			marks := transform.Marks{Installation: "i", Origin: transform.Origin{LogicalCluster: c.cluster, Name: "web", UID: c.uid}}
 			metadata, changed := marksOf(marks, now)
 			if changed != c.want {
 				t.Fatalf("changed is %v: %s", changed, c.reason)
+			}
+			if left := !changed && isLeft(marks, now); left != c.left {
+				t.Fatalf("left is %v: %s", left, c.reason)
 			}
 			if !changed {
 				return

@@ -34,7 +34,8 @@ var namespaces = schema.GroupVersionResource{Version: "v1", Resource: "namespace
 
 // Readopt writes on the copies of a physical cluster the marks of the originals
 // that were restored. A copy whose original was not restored keeps its marks,
-// and so stays as it is, unknown and untouched. It goes on past a copy that is
+// and so stays as it is, unknown and untouched: it is told of as Left, unless it is of
+// a workspace that kept or got its name by the restore, where the loop sees to it. It goes on past a copy that is
 // refused, and returns all errors.
 func Readopt(ctx context.Context, cfg *rest.Config, copies Copies, now Renamed) ([]Action, error) {
 	if copies.Installation == "" {
@@ -73,16 +74,18 @@ func Readopt(ctx context.Context, cfg *rest.Config, copies Copies, now Renamed) 
 	return actions, errors.Join(errs...)
 }
 
-// readopt writes the marks of one copy; nil if they need no change, or there is
-// no original for it.
+// readopt writes the marks of one copy; nil if they need no change.
 func readopt(ctx context.Context, client dynamic.NamespaceableResourceInterface, copies Copies, obj *unstructured.Unstructured, now Renamed) (*Action, error) {
 	marks, ok := transform.ReadMarks(obj)
 	if !ok || marks.Installation != copies.Installation {
 		return nil, nil //nolint:nilnil // it is not ours
 	}
 	metadata, changed := marksOf(marks, now)
+	if !changed && isLeft(marks, now) {
+		return &Action{copies.Cluster, describe(obj), Left}, nil
+	}
 	if !changed {
-		return nil, nil //nolint:nilnil // it is as it should be, or unknown
+		return nil, nil //nolint:nilnil // it is as it should be
 	}
 	action := &Action{copies.Cluster, describe(obj), Configured}
 	if copies.DryRun {
@@ -101,6 +104,21 @@ func readopt(ctx context.Context, client dynamic.NamespaceableResourceInterface,
 		return nil, err
 	}
 	return action, nil
+}
+
+// isLeft says whether a copy has no original that was restored, and none that a loop
+// could find: its workspace is known by no name that there is now. Namespaces go when
+// they are empty.
+func isLeft(marks transform.Marks, now Renamed) bool {
+	if marks.UID == "" {
+		return false
+	}
+	for _, is := range now.Clusters {
+		if is == marks.LogicalCluster {
+			return false
+		}
+	}
+	return true
 }
 
 // marksOf returns the metadata of the new marks. Both the workspace and the

@@ -54,13 +54,17 @@ const (
 	Configured = "configured"
 	// Unchanged: it was there.
 	Unchanged = "unchanged"
+	// Left: a copy whose original is not in the backup. It runs on, and nobody tends
+	// it.
+	Left = "left"
 )
 
 // Renamed says what became of names that copies are tied to.
 type Renamed struct {
 	// Clusters are the logical clusters that are now, by those that were.
 	Clusters map[string]string `json:"clusters"`
-	// UIDs of originals that are now, by those that were.
+	// UIDs of originals that are now, by those that were. After a dry run those that
+	// would be made stand for themselves: it is for a dry run of Readopt alone.
 	UIDs map[types.UID]types.UID `json:"uids"`
 }
 
@@ -162,8 +166,11 @@ func (r *restorer) tryPut(ctx context.Context, at *site, saved *unstructured.Uns
 	} else if err != nil {
 		return err
 	}
-	if there != nil {
+	switch {
+	case there != nil:
 		r.result.Renamed.UIDs[saved.GetUID()] = there.GetUID()
+	case r.to.DryRun:
+		r.result.Renamed.UIDs[saved.GetUID()] = saved.GetUID() // which it will have instead is not known
 	}
 	decided, err := r.decide(ctx, client, saved, there)
 	if err != nil {
