@@ -163,8 +163,12 @@ func (l *Loop) overlook(ctx context.Context, name multicluster.ClusterName, kind
 		}
 	}
 	for at, from := range l.showcases.missing(name, kind, listed) {
+		source := Key{Kind: kind, Workspace: name, Namespace: at.Namespace, Name: from.source}
 		if lane := l.lane(from.cluster); lane != nil {
-			addAs(lane.queue, errand{born: true, key: Key{Kind: kind, Workspace: name, Namespace: at.Namespace, Name: from.source}}, rankBulk)
+			addAs(lane.queue, errand{born: true, key: source}, rankBulk)
+		}
+		if at.Name == from.source {
+			l.showFromElsewhere(source, from.cluster)
 		}
 	}
 	return again
@@ -192,6 +196,9 @@ func (l *Loop) overlookOne(ctx context.Context, ws client.Client, name multiclus
 		}
 		if l.showcases.left(key.showcase(), key.Name, birthplace{cluster, source}) {
 			l.overseeAfter(key.showcase(), 0)
+		}
+		if key.Name == source {
+			l.showFromElsewhere(key, cluster)
 		}
 	case lane != nil:
 		key.Name = source

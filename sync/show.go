@@ -323,6 +323,9 @@ func (l *lane) unshow(ctx context.Context, ws client.Client, w showWork, s showi
 		}
 	}
 	l.makeRoom(w.key, s)
+	if w.shown != nil && s.name == s.source {
+		l.loop.showFromElsewhere(w.key, l.name)
+	}
 	return nil
 }
 
@@ -330,6 +333,16 @@ func (l *lane) unshow(ctx context.Context, ws client.Client, w showWork, s showi
 func (l *lane) makeRoom(key Key, s showing) {
 	if l.loop.showcases.left(key.showcase(), s.name, s.birthplace) {
 		l.loop.overseeAfter(key.showcase(), 0)
+	}
+}
+
+// showFromElsewhere has the sources looked at that clusters have under a name which
+// became free, but the one that it was shown from.
+func (l *Loop) showFromElsewhere(key Key, but string) {
+	for _, lane := range l.allLanes() {
+		if lane.name != but && lane.holdsBorn(key, key.Name) {
+			addAs(lane.queue, errand{born: true, key: key}, rankBulk)
+		}
 	}
 }
 

@@ -40,9 +40,9 @@ type showcase struct {
 	// tokens are the writes that may be made at once, as of refilled.
 	tokens   float64
 	refilled time.Time
-	// told says which objects of a tenant, by name, it was told of that they stand
-	// in the way; full, that there is no more room.
-	told map[string]types.UID
+	// told says which objects, by name, somebody was told of that they stand in the
+	// way; full, that there is no more room.
+	told map[string]obstacle
 	full bool
 }
 
@@ -68,6 +68,12 @@ type wish struct {
 // birthplace is where an object was born.
 type birthplace struct{ cluster, source string }
 
+// obstacle is an object that stands where a source would be shown.
+type obstacle struct {
+	uid  types.UID
+	from birthplace // of one of those that would be
+}
+
 // pace is how often something is written. Writes to kcp are dear (law 6).
 type pace struct {
 	burst  float64       // writes at once, in one namespace
@@ -92,7 +98,7 @@ func paceOf(kind schema.GroupVersionKind) pace {
 func (s *showcases) of(key showcaseKey) *showcase {
 	c, ok := s.by[key]
 	if !ok {
-		c = &showcase{shown: map[string]*exhibit{}, waiting: map[birthplace]struct{}{}, told: map[string]types.UID{}, tokens: paceOf(key.kind).burst}
+		c = &showcase{shown: map[string]*exhibit{}, waiting: map[birthplace]struct{}{}, told: map[string]obstacle{}, tokens: paceOf(key.kind).burst}
 		s.by[key] = c
 	}
 	return c
@@ -255,13 +261,13 @@ func (s *showcases) taken(key showcaseKey, there *unstructured.Unstructured, fro
 	defer s.mu.Unlock()
 	c := s.of(key)
 	c.leave(there.GetName(), from)
-	if c.told[there.GetName()] == there.GetUID() {
+	if c.told[there.GetName()].uid == there.GetUID() {
 		return false
 	}
 	if len(c.told) >= mostTold {
 		clear(c.told)
 	}
-	c.told[there.GetName()] = there.GetUID()
+	c.told[there.GetName()] = obstacle{there.GetUID(), from}
 	return true
 }
 
@@ -306,7 +312,8 @@ func (s *showcases) next(key showcaseKey, rule *upsyncRule, now time.Time) (some
 	return some, again
 }
 
-// missing returns what a workspace should show of a kind, and was not listed.
+// missing returns what a workspace should show of a kind, and was not listed; and what
+// it would show if nothing had stood in the way, which may have gone.
 func (s *showcases) missing(ws multicluster.ClusterName, kind schema.GroupVersionKind, listed map[types.NamespacedName]bool) (gone map[types.NamespacedName]birthplace) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -322,6 +329,9 @@ func (s *showcases) missing(ws multicluster.ClusterName, kind schema.GroupVersio
 			if at := (types.NamespacedName{Namespace: key.namespace, Name: name}); !listed[at] {
 				gone[at] = e.birthplace
 			}
+		}
+		for name, o := range c.told {
+			gone[types.NamespacedName{Namespace: key.namespace, Name: name}] = o.from
 		}
 	}
 	return gone

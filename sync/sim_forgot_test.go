@@ -210,3 +210,39 @@ func TestTheFinalizerStaysUntilAClusterWasAskedWhoseCopiesAreNotKnown(t *testing
 	require.Nil(t, s.copyOf("north", d))
 	require.Nil(t, s.tenant.Peek(simDeployment, "default", "web"))
 }
+
+// Seeds 54 and 137: two clusters had a Pod of one name. When the one that was shown
+// went, nobody looked at the other; nor when a tenant's own went.
+func TestWhatStoodInTheWayMakesRoomWhenItGoes(t *testing.T) {
+	s := newScene(t)
+	s.place([]string{"east", "north"})
+	d := s.create(s.deployment(s.tenant, "default", "web"))
+	mine := simObject(simPod, "default", "web-1")
+	mine.Object["spec"] = map[string]any{"mine": "yes"}
+	s.create(mine)
+	s.pass(time.Minute)
+	for _, born := range []struct{ cluster, name string }{{"east", "web-0"}, {"north", "web-0"}, {"north", "web-1"}} {
+		copied := s.copyOf(born.cluster, d)
+		pod := simObject(simPod, copied.GetNamespace(), born.name)
+		s.own(pod, copied)
+		_, err := s.do(s.cluster(born.cluster), "controller", &apisim.Request{Verb: apisim.Create, Object: pod})
+		require.NoError(t, err)
+		s.pass(10 * time.Second)
+	}
+	from := func(name string) string {
+		cluster, _ := sourceOf(s.tenant.Peek(simPod, "default", name))
+		return cluster
+	}
+	require.Equal(t, "east", from("web-0"))
+	require.Empty(t, from("web-1"))
+
+	_, err := s.do(s.cluster("east"), "kubelet", &apisim.Request{Verb: apisim.Delete, Kind: simPod, Namespace: s.copyOf("east", d).GetNamespace(), Name: "web-0"})
+	require.NoError(t, err)
+	s.pass(10 * time.Second)
+	require.Equal(t, "north", from("web-0"))
+
+	_, err = s.do(s.tenant, "tenant", &apisim.Request{Verb: apisim.Delete, Kind: simPod, Namespace: "default", Name: "web-1"})
+	require.NoError(t, err)
+	s.pass(overseeEvery + time.Minute)
+	require.Equal(t, "north", from("web-1"))
+}
