@@ -2,6 +2,7 @@ package workspaces
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
@@ -45,9 +46,17 @@ type keeper interface {
 	letGo(shared cache.Cache, kind schema.GroupVersionKind, left bool)
 }
 
-// follow follows one kind of one workspace until ctx ends.
+// follow follows one kind of one workspace until ctx ends. It returns when all there
+// is has been told of: goroutines are not to grow with workspaces.
 func (w *Watcher) follow(ctx context.Context, e *engagement, kind schema.GroupVersionKind, mine *following) {
-	defer mine.stop()
+	var atEnd []func() // the last goes first
+	defer func() {
+		context.AfterFunc(ctx, func() {
+			for _, end := range slices.Backward(atEnd) {
+				end()
+			}
+		})
+	}()
 	name, cl := e.name, e.cluster
 	logger := log.FromContext(ctx).WithValues("cluster", name, "kind", kind.String())
 	key := feedKey{kind: kind, name: name}
@@ -59,7 +68,7 @@ func (w *Watcher) follow(ctx context.Context, e *engagement, kind schema.GroupVe
 	}
 	if k, ok := w.provider.(keeper); ok && key.shared != nil {
 		k.keep(key.shared, kind)
-		defer func() { k.letGo(key.shared, kind, w.hasLeft(mine)) }()
+		atEnd = append(atEnd, func() { k.letGo(key.shared, kind, w.hasLeft(mine)) })
 	}
 	f, err := w.acquire(ctx, key, base)
 	for wait := time.Second; err != nil; wait = min(2*wait, 30*time.Second) {
@@ -69,7 +78,7 @@ func (w *Watcher) follow(ctx context.Context, e *engagement, kind schema.GroupVe
 		}
 		f, err = w.acquire(ctx, key, base)
 	}
-	defer w.release(key, name, mine)
+	atEnd = append(atEnd, func() { w.release(key, name, mine) })
 
 	if !toolscache.WaitForCacheSync(ctx.Done(), f.informer.HasSynced) {
 		return
@@ -77,14 +86,15 @@ func (w *Watcher) follow(ctx context.Context, e *engagement, kind schema.GroupVe
 	// What the informer told before the workspace was engaged had no one to
 	// act on it; tell it again.
 	known, err := w.know(ctx, e, kind, mine)
-	if err != nil {
+	for ; err != nil; known, err = w.know(ctx, e, kind, mine) {
 		logger.Error(err, "Failed to list from the cache")
-		return
+		if !pause.For(ctx, time.Second) {
+			return
+		}
 	}
 	for i := range known {
 		w.handle(Event{Cluster: name, New: &known[i], Initial: true})
 	}
-	<-ctx.Done()
 }
 
 // know takes note that all objects of a kind are known, and returns them.
