@@ -187,7 +187,7 @@ func (l *lane) claimed(ctx context.Context, key Key, claim *unstructured.Unstruc
 // setsFor returns the names of StatefulSets that a claim may have been made for:
 // its name is TEMPLATE-SET-ORDINAL, and any of the parts may have hyphens.
 func setsFor(claim *unstructured.Unstructured) (sets []string) {
-	rest, ordinal, _ := cutLast(claim.GetName(), "-")
+	rest, ordinal := cutLast(claim.GetName(), "-")
 	if _, err := strconv.ParseUint(ordinal, 10, 32); err != nil {
 		return nil
 	}
@@ -199,11 +199,12 @@ func setsFor(claim *unstructured.Unstructured) (sets []string) {
 	return sets
 }
 
-func cutLast(s, sep string) (before, after string, found bool) {
+// cutLast cuts a name at the last separator; without one, nothing comes after it.
+func cutLast(s, sep string) (before, after string) {
 	if i := strings.LastIndex(s, sep); i >= 0 {
-		return s[:i], s[i+len(sep):], true
+		return s[:i], s[i+len(sep):]
 	}
-	return s, "", false
+	return s, ""
 }
 
 // makes says whether a StatefulSet makes a claim of this name, with these labels.
@@ -214,7 +215,7 @@ func makes(set, claim *unstructured.Unstructured) bool {
 			return false
 		}
 	}
-	rest, _, _ := cutLast(claim.GetName(), "-")
+	rest, _ := cutLast(claim.GetName(), "-")
 	return slices.ContainsFunc(elements(at(set.Object, "spec")["volumeClaimTemplates"]), func(t map[string]any) bool {
 		name, _ := at(t, "metadata")["name"].(string)
 		return rest == name+"-"+set.GetName()

@@ -132,7 +132,7 @@ func TestOnlyWhatHasLabelsAndAnnotationsIsACopy(t *testing.T) {
 // documents parses YAML documents.
 func documents(t *testing.T, text string) (all []*unstructured.Unstructured) {
 	t.Helper()
-	for _, doc := range strings.Split(text, "\n---\n") {
+	for doc := range strings.SplitSeq(text, "\n---\n") {
 		all = append(all, parse(t, doc))
 	}
 	return all

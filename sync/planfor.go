@@ -73,7 +73,7 @@ func (l *Loop) PlanFor(ctx context.Context, s Supposition) (*Plan, error) {
 		if !lane.knowsAll() || !lane.covers(s.Workspace) {
 			return nil, fmt.Errorf("plan: copies on cluster %s: %w", lane.name, errUnknown)
 		}
-		for _, key := range would.concerned(ctx, lane, s) {
+		for _, key := range would.concerned(ctx, s) {
 			would.planFor(ctx, p, lane, key)
 			l.planFor(ctx, now, lane, key)
 		}
@@ -154,9 +154,8 @@ func (d *decisions) supposing(s Supposition) *decisions {
 	return would
 }
 
-// concerned returns the originals on which what is supposed may bear, and that have
-// or would have a copy on the cluster, each once.
-func (l *Loop) concerned(ctx context.Context, lane *lane, s Supposition) []Key {
+// concerned returns the originals on which what is supposed may bear, each once.
+func (l *Loop) concerned(ctx context.Context, s Supposition) []Key {
 	namespaces := map[string]bool{}
 	for _, o := range s.Originals {
 		namespaces[o.GetNamespace()] = true

@@ -57,6 +57,7 @@ func (c oneCopy) List(_ context.Context, into client.ObjectList, _ ...client.Lis
 // planLoop is stillLoop over two clusters, of which the first alone is a target and
 // has a copy.
 func planLoop(t *testing.T) (*Loop, Key, *v1alpha1.Placement) {
+	t.Helper()
 	l, key := stillLoop(t, 2)
 	l.watcher = oneOriginal{l.watcher.(stillOriginals), key}
 	for name, lane := range l.lanes {

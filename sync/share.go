@@ -70,7 +70,7 @@ func (l *Loop) shareChanged(ctx context.Context) {
 	l.world.lock(&l.opening)
 	defer l.opening.Unlock()
 	for _, lane := range l.allLanes() {
-		if lane.watching.equals(l.share()) {
+		if lane.equals(l.share()) {
 			continue
 		}
 		l.closeLane(lane.name)

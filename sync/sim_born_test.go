@@ -349,7 +349,7 @@ func (c *checker) unshownOne(tenant *simServer, ns string, cluster *simServer, o
 	}
 	what := fmt.Sprintf("%s on %s", commitName(obj), cluster.name)
 	switch {
-	case !belongs && !(unknowable && shown != nil && isShown(shown) && expected[shown.GetUID()]):
+	case !belongs && (!unknowable || shown == nil || !isShown(shown) || !expected[shown.GetUID()]):
 		// An Event about what has gone is the tenant's own once its marks are off.
 		return nil
 	case shown == nil:

@@ -51,7 +51,7 @@ func (s *workshop) take(tb testing.TB) stage {
 	for len(s.ready) == 0 && len(s.coming) > 0 {
 		s.collect()
 	}
-	taken := stage{err: context.Canceled}
+	var taken stage
 	if last := len(s.ready) - 1; last >= 0 {
 		taken, s.ready = s.ready[last], s.ready[:last]
 	} else {

@@ -185,7 +185,18 @@ func (p *Placement) validate(at *field.Path, known Known) field.ErrorList {
 			}
 		}
 	}
-	b := at.Child("budget")
+	all = append(all, p.validateBudget(at.Child("budget"))...)
+	if d := p.Decisions; d != nil && d.ClusterNamespace != "" {
+		if problems := validation.IsDNS1123Label(d.ClusterNamespace); len(problems) > 0 {
+			all = append(all, field.Invalid(at.Child("decisions", "clusterNamespace"), d.ClusterNamespace, problems[0]))
+		}
+	}
+	return all
+}
+
+// validateBudget finds bounds of moves that can't be meant.
+func (p *Placement) validateBudget(b *field.Path) field.ErrorList {
+	var all field.ErrorList
 	for name, value := range map[string]float64{"perMinute": p.Budget.PerMinute, "perWorkspace": p.Budget.PerWorkspace, "perRegion": p.Budget.PerRegion, "burst": float64(p.Budget.Burst)} {
 		if value < 0 {
 			all = append(all, field.Invalid(b.Child(name), value, "must not be negative; 0 is no bound"))
@@ -196,11 +207,6 @@ func (p *Placement) validate(at *field.Path, known Known) field.ErrorList {
 	}
 	if p.Budget.MaxRegionLostShare <= 0 {
 		all = append(all, field.Invalid(b.Child("maxRegionLostShare"), p.Budget.MaxRegionLostShare, "must be above 0; more than 1 leaves regions to the rates"))
-	}
-	if d := p.Decisions; d != nil && d.ClusterNamespace != "" {
-		if problems := validation.IsDNS1123Label(d.ClusterNamespace); len(problems) > 0 {
-			all = append(all, field.Invalid(at.Child("decisions", "clusterNamespace"), d.ClusterNamespace, problems[0]))
-		}
 	}
 	return all
 }
