@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -112,26 +113,26 @@ func TestAChangeIsToldOnceAndUntilItIsCancelled(t *testing.T) {
 		s := shards.New(r)
 		require.Empty(t, s.Buckets(), "nothing is ours before we are known to be there")
 		require.False(t, s.ShouldOwn("1abc", nil, a))
-		told := 0
-		cancelTold := s.Subscribe(func() { told++ })
+		var told atomic.Int32
+		cancelTold := s.Subscribe(func() { told.Add(1) })
 		ctx, cancel := context.WithCancel(t.Context())
 		ended := make(chan error, 1)
 		go func() { ended <- s.Start(ctx) }()
 
 		r.set(a)
 		time.Sleep(3 * time.Second)
-		require.Equal(t, 1, told)
+		require.EqualValues(t, 1, told.Load())
 		require.Len(t, s.Buckets(), transform.Buckets)
 
 		r.set(a, b)
 		time.Sleep(3 * time.Second)
-		require.Equal(t, 2, told)
+		require.EqualValues(t, 2, told.Load())
 		require.Less(t, len(s.Buckets()), transform.Buckets)
 
 		cancelTold()
 		r.set(a)
 		time.Sleep(3 * time.Second)
-		require.Equal(t, 2, told)
+		require.EqualValues(t, 2, told.Load())
 		require.Len(t, s.Buckets(), transform.Buckets)
 		cancel()
 		require.NoError(t, <-ended)
