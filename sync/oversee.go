@@ -3,6 +3,7 @@ package syncer
 import (
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 	"time"
 
@@ -73,14 +74,7 @@ func (l *Loop) overseeKind(kind schema.GroupVersionKind) {
 	if queue == nil {
 		return
 	}
-	l.mu.Lock()
-	engaged := make([]multicluster.ClusterName, 0, len(l.engaged))
-	for ws := range l.engaged {
-		engaged = append(engaged, ws)
-	}
-	l.mu.Unlock()
-	slices.Sort(engaged)
-	for _, ws := range engaged {
+	for _, ws := range l.allEngaged() {
 		for _, rule := range l.opts.upsync {
 			if kind.Empty() || rule.kind == kind {
 				queue.AddAfter(errand{born: true, key: Key{Kind: rule.kind, Workspace: ws}}, time.Second)
@@ -107,6 +101,13 @@ func (l *Loop) handOut(at showcaseKey) {
 	if again > 0 {
 		l.overseeAfter(at, again)
 	}
+}
+
+// allEngaged returns the workspaces that are engaged, sorted.
+func (l *Loop) allEngaged() []multicluster.ClusterName {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return slices.Sorted(maps.Keys(l.engaged))
 }
 
 // engagedIn says whether a workspace is in sight of this replica.

@@ -56,6 +56,7 @@ func (l *Loop) retireAll(ctx context.Context, key Key, original *unstructured.Un
 	if err != nil {
 		return nil, 0, err
 	}
+	waitedFor := l.record(key, original.GetUID()).waiting
 	snapshot := l.fleet.Snapshot()
 	for _, name := range named {
 		if _, ok := snapshot.Lookup(name); !ok {
@@ -67,7 +68,7 @@ func (l *Loop) retireAll(ctx context.Context, key Key, original *unstructured.Un
 	}
 	for state := range snapshot.All() {
 		lane := l.lane(state.Name)
-		named := named == nil || slices.Contains(named, state.Name) || slices.Contains(l.record(key, original.GetUID()).waiting, state.Name)
+		named := named == nil || slices.Contains(named, state.Name) || slices.Contains(waitedFor, state.Name)
 		may, err := l.mayHold(ctx, lane, key, original, named, state.Reachable)
 		if err != nil {
 			return nil, 0, err

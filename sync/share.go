@@ -69,8 +69,9 @@ func (w watching) covers(ws multicluster.ClusterName) bool {
 func (l *Loop) shareChanged(ctx context.Context) {
 	l.world.lock(&l.opening)
 	defer l.opening.Unlock()
+	now := l.share()
 	for _, lane := range l.allLanes() {
-		if lane.equals(l.share()) {
+		if lane.equals(now) {
 			continue
 		}
 		l.closeLane(lane.name)

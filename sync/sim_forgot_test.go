@@ -68,17 +68,9 @@ func TestACopyThatIsBeingMadeIsNotForgotten(t *testing.T) {
 		}
 		return nil, nil, false
 	}
-	settings := simObject(simConfigMap, "default", "settings")
-	s.sign(s.tenant, settings)
-	_, err := s.do(s.tenant, "tenant", &apisim.Request{Verb: apisim.Create, Object: settings})
-	require.NoError(t, err)
+	settings := s.create(simObject(simConfigMap, "default", "settings"))
 	s.place([]string{"east"})
-	d := s.deployment(s.tenant, "default", "web")
-	at(d.Object, "spec", "template", "spec")["volumes"] = []any{
-		map[string]any{"name": "config", "configMap": map[string]any{"name": "settings"}},
-	}
-	_, err = s.do(s.tenant, "tenant", &apisim.Request{Verb: apisim.Create, Object: d})
-	require.NoError(t, err)
+	d := s.create(s.mentioning("web"))
 	s.pass(3 * time.Second)
 	require.False(t, slow, "the namespace is being made")
 
@@ -90,7 +82,7 @@ func TestACopyThatIsBeingMadeIsNotForgotten(t *testing.T) {
 	require.NotNil(t, s.copyOf("east", settings))
 
 	for _, gone := range []*unstructured.Unstructured{d, settings} {
-		_, err = s.do(s.tenant, "tenant", &apisim.Request{Verb: apisim.Delete, Object: s.tenant.Peek(gone.GroupVersionKind(), "default", gone.GetName())})
+		_, err := s.do(s.tenant, "tenant", &apisim.Request{Verb: apisim.Delete, Object: s.tenant.Peek(gone.GroupVersionKind(), "default", gone.GetName())})
 		require.NoError(t, err)
 	}
 	s.pass(time.Minute)

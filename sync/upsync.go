@@ -11,7 +11,6 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/runtime/schema"
-	"sigs.k8s.io/multicluster-runtime/pkg/multicluster"
 )
 
 // LabelUpsync with the id of the installation as its value on an object that
@@ -237,13 +236,8 @@ func (l *Loop) startUpsync(ctx context.Context) {
 	queue := l.world.queue()
 	l.mu.Lock()
 	l.overseer = queue
-	engaged := make([]multicluster.ClusterName, 0, len(l.engaged))
-	for ws := range l.engaged {
-		engaged = append(engaged, ws)
-	}
 	l.mu.Unlock()
-	slices.Sort(engaged)
-	for _, ws := range engaged {
+	for _, ws := range l.allEngaged() {
 		l.oversee(ws)
 	}
 	l.world.spawn(func() { l.overseeAll(ctx, queue) })

@@ -23,8 +23,13 @@ func FleetRules() []rbacv1.PolicyRule {
 // the given resources and the namespaces that they are put in. It never needs
 // to change a status, to impersonate or to bind roles.
 func SyncRules(resources ...schema.GroupVersionResource) []rbacv1.PolicyRule {
-	verbs := []string{"create", "delete", "get", "list", "patch", "watch"}
-	groups := map[string][]string{"": {"namespaces"}}
+	namespaces := schema.GroupVersionResource{Version: "v1", Resource: "namespaces"}
+	return byGroup(append([]schema.GroupVersionResource{namespaces}, resources...), "create", "delete", "get", "list", "patch", "watch")
+}
+
+// byGroup returns a rule for each group of resources, sorted.
+func byGroup(resources []schema.GroupVersionResource, verbs ...string) []rbacv1.PolicyRule {
+	groups := map[string][]string{}
 	for _, r := range resources {
 		if !slices.Contains(groups[r.Group], r.Resource) {
 			groups[r.Group] = append(groups[r.Group], r.Resource)

@@ -1,9 +1,6 @@
 package access
 
 import (
-	"slices"
-	"strings"
-
 	rbacv1 "k8s.io/api/rbac/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 )
@@ -15,19 +12,7 @@ func UpsyncRules(resources ...schema.GroupVersionResource) []rbacv1.PolicyRule {
 	if len(resources) == 0 {
 		return nil
 	}
-	groups := map[string][]string{}
-	for _, r := range resources {
-		if !slices.Contains(groups[r.Group], r.Resource) {
-			groups[r.Group] = append(groups[r.Group], r.Resource)
-		}
-	}
-	var rules []rbacv1.PolicyRule
-	for group, names := range groups {
-		slices.Sort(names)
-		rules = append(rules, rbacv1.PolicyRule{APIGroups: []string{group}, Resources: names, Verbs: []string{"get", "list", "watch"}})
-	}
-	slices.SortFunc(rules, func(a, b rbacv1.PolicyRule) int { return strings.Compare(a.APIGroups[0], b.APIGroups[0]) })
-	return append(rules,
+	return append(byGroup(resources, "get", "list", "watch"),
 		// Owners between an object and a copy, and what Events are about.
 		rbacv1.PolicyRule{APIGroups: []string{""}, Resources: []string{"pods", "services"}, Verbs: []string{"get", "list"}},
 		rbacv1.PolicyRule{APIGroups: []string{"apps"}, Resources: []string{"daemonsets", "deployments", "replicasets", "statefulsets"}, Verbs: []string{"get"}},
