@@ -57,7 +57,7 @@ func (l *Loop) hidden(ctx context.Context, key Key, original *unstructured.Unstr
 // relatedKind returns the kind that a mention is of, if it is synced as a related one.
 func (l *Loop) relatedKind(m mention) (schema.GroupVersionKind, bool) {
 	for _, kind := range l.set.Load().related {
-		if kind.Kind == m.kind && kind.Group == "" {
+		if kind.GroupKind().String() == m.kind {
 			return kind, true
 		}
 	}
@@ -70,10 +70,7 @@ func (l *Loop) enqueueUsers(key Key, e workspaces.Event) {
 	if _, ok := l.provider.(claims); !ok || e.Initial || e.Old != nil && e.New != nil {
 		return
 	}
-	users, err := l.usersOf(context.Background(), key)
-	if err != nil {
-		return // when they become known, each is told of
-	}
+	users, _ := l.usersOf(context.Background(), key) // when more become known, each is told of
 	for i := range users {
 		l.enqueue(keyFor(key.Workspace, &users[i]), false)
 	}

@@ -3,6 +3,7 @@ package syncer
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
@@ -126,4 +127,26 @@ func (l *lane) copiesOf(ctx context.Context, kind schema.GroupVersionKind, ns na
 		}
 	}
 	return keys, nil
+}
+
+// copiesIn returns the copies of a kind in a namespace of the cluster, as the cache
+// shows them; none where the cluster does not serve the kind. They are shared and must
+// not be changed.
+func (l *lane) copiesIn(ctx context.Context, kind schema.GroupVersionKind, namespace string) ([]unstructured.Unstructured, error) {
+	if l.unserved(kind) {
+		return nil, nil
+	}
+	as, ready := l.copiesKnown(kind)
+	if !ready {
+		return nil, errUnknown
+	}
+	list := &unstructured.UnstructuredList{}
+	list.SetGroupVersionKind(as.GroupVersion().WithKind(as.Kind + "List"))
+	if err := l.cached.List(ctx, list, client.InNamespace(namespace)); err != nil {
+		return nil, err
+	}
+	return slices.DeleteFunc(list.Items, func(u unstructured.Unstructured) bool {
+		marks, ok := transform.ReadMarks(&u)
+		return !ok || !ofKind(kind, as, marks)
+	}), nil
 }

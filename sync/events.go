@@ -37,12 +37,13 @@ func (l *Loop) handle(e workspaces.Event) {
 	l.enqueue(key, e.Initial)
 	if l.isRelated(kind) {
 		l.enqueueUsers(key, e)
-	} else {
+	}
+	if l.mayMention(kind) {
 		l.enqueueMentioned(e)
 	}
 }
 
-// enqueueMentioned asks for what a workload began or ceased to mention.
+// enqueueMentioned asks for what an object began or ceased to mention.
 func (l *Loop) enqueueMentioned(e workspaces.Event) {
 	if len(l.set.Load().related) == 0 {
 		return
@@ -58,14 +59,6 @@ func (l *Loop) enqueueMentioned(e workspaces.Event) {
 		return
 	}
 	l.enqueueMentions(e.Cluster, e.Object().GetNamespace(), append(before, after...), e.Initial)
-}
-
-func (l *Loop) enqueueMentions(ws multicluster.ClusterName, namespace string, mentions []mention, bulk bool) {
-	for _, m := range mentions {
-		if kind, ok := l.relatedKind(m); ok {
-			l.enqueue(Key{Kind: kind, Workspace: ws, Namespace: namespace, Name: m.name}, bulk)
-		}
-	}
 }
 
 // enqueueNamespace asks for all objects of a namespace that are known.

@@ -189,9 +189,6 @@ func (l *lane) unwatch(ctx context.Context, kinds []schema.GroupVersionKind) {
 // handler tells the loop of the original whose copy changed.
 func (l *lane) handler(kind, as schema.GroupVersionKind) toolscache.ResourceEventHandler {
 	marked := func(obj any) (Key, bool) {
-		if tombstone, ok := obj.(toolscache.DeletedFinalStateUnknown); ok {
-			obj = tombstone.Obj
-		}
 		u, ok := obj.(*unstructured.Unstructured)
 		if !ok {
 			return Key{}, false
@@ -216,16 +213,25 @@ func (l *lane) handler(kind, as schema.GroupVersionKind) toolscache.ResourceEven
 		UpdateFunc: func(before, obj any) {
 			tell(obj, false)
 			l.tellDependents(before, obj)
+			if key, ok := marked(before); ok {
+				l.wakeMentioned(key, before.(*unstructured.Unstructured), obj.(*unstructured.Unstructured))
+			}
 		},
 		DeleteFunc: func(obj any) {
+			if tombstone, ok := obj.(toolscache.DeletedFinalStateUnknown); ok {
+				obj = tombstone.Obj
+			}
+			u, ok := obj.(*unstructured.Unstructured)
+			if !ok {
+				return
+			}
 			if key, ok := marked(obj); ok {
 				l.loop.enqueue(key, false)
 				l.tellDependents(nil, obj)
+				l.wakeMentioned(key, u, nil)
 				l.queueTidy(key) // whoever deleted it: it may have been the last
 			}
-			if u, ok := obj.(*unstructured.Unstructured); ok {
-				l.queueBornBeside(u)
-			}
+			l.queueBornBeside(u)
 		},
 	}
 }

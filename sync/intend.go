@@ -94,7 +94,7 @@ func (l *Loop) decide(ctx context.Context, lane *lane, key Key, original *unstru
 		if !l.mayLeave(ctx, key, original.GetUID(), where) {
 			return intent{copied: copied}
 		}
-	case where.refusal == nil && len(where.targets) == 0 && !l.isRelated(key.Kind):
+	case where.partial, where.refusal == nil && len(where.targets) == 0 && !l.isRelated(key.Kind):
 		return intent{copied: copied}
 	}
 	return intent{action: retire, copied: copied}

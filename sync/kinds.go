@@ -1,16 +1,11 @@
 package syncer
 
 import (
-	"context"
 	"fmt"
 	"slices"
 	"strings"
 
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
-	"k8s.io/apimachinery/pkg/api/meta"
-	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
-	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/tmc-sdk/tmc/cluster/workspaces"
 	"github.com/tmc-sdk/tmc/placement/v1alpha1"
@@ -194,48 +189,4 @@ func namesOf(kinds []schema.GroupVersionKind) string {
 		names = append(names, kind.GroupVersion().String()+" "+kind.Kind)
 	}
 	return strings.Join(names, ", ")
-}
-
-// podKinds are the kinds of Kubernetes whose pods may mention other objects.
-var podKinds = []schema.GroupVersionKind{
-	{Version: "v1", Kind: "Pod"},
-	{Version: "v1", Kind: "ReplicationController"},
-	{Group: "apps", Version: "v1", Kind: "Deployment"},
-	{Group: "apps", Version: "v1", Kind: "StatefulSet"},
-	{Group: "apps", Version: "v1", Kind: "DaemonSet"},
-	{Group: "apps", Version: "v1", Kind: "ReplicaSet"},
-	{Group: "batch", Version: "v1", Kind: "Job"},
-	{Group: "batch", Version: "v1", Kind: "CronJob"},
-}
-
-// unmentioned makes sure that no copy on the cluster mentions a related one that
-// is of a kind which is not synced now: an export may have lost it while nobody
-// was there to see it, and its copies still run.
-func (l *lane) unmentioned(ctx context.Context, key Key) (bool, error) {
-	if !l.loop.opts.changing() {
-		return true, nil
-	}
-	at := l.loop.locate(key)
-	for _, kind := range podKinds {
-		if slices.ContainsFunc(l.loop.kinds(), func(k schema.GroupVersionKind) bool { return l.kindOf(k).GroupKind() == kind.GroupKind() }) {
-			continue
-		}
-		list := &unstructured.UnstructuredList{}
-		list.SetGroupVersionKind(kind.GroupVersion().WithKind(kind.Kind + "List"))
-		err := l.live.List(ctx, list, client.InNamespace(at.Namespace), client.MatchingLabelsSelector{Selector: transform.SelectorFor(l.loop.installation)})
-		switch {
-		case meta.IsNoMatchError(err):
-			continue
-		case apierrors.IsForbidden(err):
-			return false, fmt.Errorf("a copy that nothing seems to mention stays: whether a %s does can't be seen, have the platform team allow to list them: %w", kind.Kind, err)
-		case err != nil:
-			return false, fmt.Errorf("read copies of %s: %w", kind.Kind, err)
-		}
-		for i := range list.Items {
-			if slices.Contains(l.loop.mentionsOf(&list.Items[i]), mention{key.Kind.Kind, at.Name}) {
-				return false, errUnknown
-			}
-		}
-	}
-	return true, nil
 }

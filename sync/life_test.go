@@ -297,36 +297,99 @@ func TestARecreatedOriginalGetsACopyOfItsOwn(t *testing.T) {
 // Scenario 10.
 func TestWhatADeploymentMentionsGoesWhereItGoes(t *testing.T) {
 	w := newWorld(t, 1)
-	w.start()
+	options := syncer.Related(accountKind, claimKind)
+	w.start(options)
 	mentioned, other := configMap("settings", "1"), configMap("unmentioned", "2")
-	for _, cm := range []*unstructured.Unstructured{mentioned, other} {
-		require.NoError(t, w.tenant(0).Create(t.Context(), cm.DeepCopy()))
+	login, account := object(secretKind, "default", "login"), object(accountKind, "default", "runner")
+	account.Object["imagePullSecrets"] = []any{map[string]any{"name": "login"}}
+	volume := object(claimKind, "default", "data")
+	volume.Object["spec"] = map[string]any{
+		"accessModes": []any{"ReadWriteOnce"}, "resources": map[string]any{"requests": map[string]any{"storage": "1Gi"}},
 	}
-	d := mentioning(deployment("web", 1), "settings")
+	for _, obj := range []*unstructured.Unstructured{mentioned, other, login, account, volume} {
+		require.NoError(t, w.tenant(0).Create(t.Context(), obj.DeepCopy()))
+	}
+	d, second := mentioning(deployment("web", 1), "settings"), mentioning(deployment("worker", 1), "settings")
+	pod := d.Object["spec"].(map[string]any)["template"].(map[string]any)["spec"].(map[string]any)
+	pod["serviceAccountName"] = "runner"
+	pod["volumes"] = append(pod["volumes"].([]any), map[string]any{"name": "data", "persistentVolumeClaim": map[string]any{"claimName": "data"}})
 	require.NoError(t, w.tenant(0).Create(t.Context(), d.DeepCopy()))
+	require.NoError(t, w.tenant(0).Create(t.Context(), second.DeepCopy()))
 	w.decide(0, target("east", 1))
 	copied := w.waitCopy("east", 0, d)
 	w.waitCopy("east", 0, mentioned, field("data.key", "1"))
+	w.waitCopy("east", 0, account)
+	w.waitCopy("east", 0, login) // which the account mentions, and no workload
+
+	// What became of a claim is told where the workspace keeps it.
+	w.waitOriginal(0, volume, field("status.phase", "Pending"), condition("Synced", "True", "Synced"))
+	w.setStatus("east", w.waitCopy("east", 0, volume), map[string]any{
+		"phase": "Bound", "capacity": map[string]any{"storage": "1Gi"}, "accessModes": []any{"ReadWriteOnce"},
+	})
+	w.waitOriginal(0, volume, field("status.phase", "Bound"), field("status.capacity.storage", "1Gi"), condition("Healthy", "True", "Healthy"))
+
+	w.stopLoop()
+	w.upstream.reset()
+	w.physical.reset()
+	w.start(options)
 
 	w.setStatus("east", copied, ready(1))
+	w.setStatus("east", w.waitCopy("east", 0, second), ready(1))
+	w.waitOriginal(0, d, field("status.readyReplicas", 1))
+	require.NotContains(t, w.physical.String(), "DELETE", "a restart proves nothing")
 	w.decide(0, target("west", 1), leaving("east"))
 	w.waitCopy("west", 0, mentioned, field("data.key", "1"))
-	w.setStatus("west", w.waitCopy("west", 0, d), ready(1))
-	w.waitNoCopy("east", 0, d)
+	w.waitCopy("west", 0, login)
+	for _, each := range []*unstructured.Unstructured{d, second} {
+		w.setStatus("west", w.waitCopy("west", 0, each), ready(1))
+		w.waitNoCopy("east", 0, each)
+	}
 	w.decide(0, target("west", 1))
-	w.waitNoCopy("east", 0, mentioned)
+	for _, each := range []*unstructured.Unstructured{mentioned, account, login} {
+		w.waitNoCopy("east", 0, each)
+	}
+	w.releaseClaim("east", volume)
 
+	// Of two who mention it one goes, and then the other.
+	kept := w.waitCopy("west", 0, mentioned).GetUID()
 	require.NoError(t, w.tenant(0).Delete(t.Context(), d.DeepCopy()))
 	w.waitNoCopy("west", 0, d)
+	w.waitNoCopy("west", 0, account)
+	w.waitNoCopy("west", 0, login)
+	w.releaseClaim("west", volume)
+	w.waitOriginal(0, volume, condition("Synced", "False", "Unmentioned"), condition("Healthy", "Unknown", "Unknown"))
+	require.Equal(t, kept, w.waitCopy("west", 0, mentioned).GetUID(), "the other needs it")
+	require.NoError(t, w.tenant(0).Delete(t.Context(), second.DeepCopy()))
+	w.waitNoCopy("west", 0, second)
 	w.waitNoCopy("west", 0, mentioned)
-	w.waitOriginal(0, mentioned, func(u *unstructured.Unstructured) error {
-		if len(u.GetFinalizers()) > 0 {
-			return fmt.Errorf("finalizers %v", u.GetFinalizers())
-		}
-		return nil
-	})
+	for _, each := range []*unstructured.Unstructured{mentioned, account, login, volume} {
+		w.waitOriginal(0, each, func(u *unstructured.Unstructured) error {
+			if len(u.GetFinalizers()) > 0 {
+				return fmt.Errorf("finalizers %v", u.GetFinalizers())
+			}
+			return nil
+		})
+	}
 	for _, name := range []string{"east", "west"} {
 		_, err := w.copyOf(name, 0, other)
 		require.True(t, apierrors.IsNotFound(err), "an unmentioned object never goes")
 	}
+}
+
+// releaseClaim plays the controller that keeps a claim from going while a pod mounts it.
+func (w *world) releaseClaim(cluster string, volume *unstructured.Unstructured) {
+	w.t.Helper()
+	eventually(w.t, "claim leaves "+cluster, func() error {
+		u, err := w.copyOf(cluster, 0, volume)
+		switch {
+		case apierrors.IsNotFound(err):
+			return nil
+		case err != nil:
+			return err
+		case u.GetDeletionTimestamp() == nil:
+			return errors.New("it is not deleted")
+		}
+		return client.IgnoreNotFound(w.cluster(cluster).Patch(w.t.Context(), u, client.RawPatch(types.MergePatchType, []byte(`{"metadata":{"finalizers":null}}`))))
+	})
+	w.waitNoCopy(cluster, 0, volume)
 }

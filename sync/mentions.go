@@ -10,8 +10,8 @@ import (
 	"github.com/tmc-sdk/tmc/transform"
 )
 
-// mention is one object of the same namespace that a workload cannot run
-// without.
+// mention is one object of the same namespace that another needs. The kind is spelled
+// as schema.GroupKind prints it.
 type mention struct{ kind, name string }
 
 // podSpecPaths lists where the pod specs of the kinds of Kubernetes stand.
@@ -34,8 +34,11 @@ type reference struct {
 
 // Mention says where objects of a kind, such as of a CRD, name an object of their
 // own namespace that they need, by the kind that is named: one of those that
-// Related lists. Pod specs need no such rule, neither those of the kinds of
-// Kubernetes nor those that the pipeline was told of by transform.WithPodSpecs.
+// Related lists, with its group where it has one, as "BackupPolicy.db.example". Pod
+// specs need no such rule, neither those of the kinds of Kubernetes nor those that
+// the pipeline was told of by transform.WithPodSpecs; nor do the Secrets of a
+// ServiceAccount. Objects of a related kind may mention others in turn, and these
+// follow, over at most eight mentions from what is placed.
 //
 //	syncer.Mention(schema.GroupKind{Group: "db.example", Kind: "Database"},
 //		"Secret", transform.MustPath("spec.users[*].passwordSecret.name"))
@@ -74,22 +77,29 @@ func (l *Loop) mentionsOf(obj *unstructured.Unstructured) []mention {
 // mayMention says whether objects of a kind can mention others.
 func (l *Loop) mayMention(kind schema.GroupVersionKind) bool {
 	_, ok := podSpecPaths[kind.Kind]
-	return ok || l.pipeline.DeclaresPods(kind.GroupKind()) || len(l.opts.mentions[kind.GroupKind()]) > 0
+	return ok || kind.GroupKind() == accountKind.GroupKind() || l.pipeline.DeclaresPods(kind.GroupKind()) || len(l.opts.mentions[kind.GroupKind()]) > 0
 }
 
-// mentionsOf returns what the pods of a workload of Kubernetes mention, sorted, each
-// once. Other kinds mention nothing.
+var accountKind = schema.GroupVersionKind{Version: "v1", Kind: "ServiceAccount"}
+
+// mentionsOf returns what the pods of a workload of Kubernetes mention, or a
+// ServiceAccount does, sorted, each once. Other kinds mention nothing.
 func mentionsOf(obj *unstructured.Unstructured) []mention {
-	path, ok := podSpecPaths[obj.GetKind()]
-	if !ok {
-		return nil
-	}
 	var found []mention
-	mentionsOfPod(at(obj.Object, path...), func(kind string, name any) {
+	add := func(kind string, name any) {
 		if s, ok := name.(string); ok && s != "" {
 			found = append(found, mention{kind, s})
 		}
-	})
+	}
+	if path, ok := podSpecPaths[obj.GetKind()]; ok {
+		mentionsOfPod(at(obj.Object, path...), add)
+	} else if obj.GroupVersionKind() == accountKind {
+		for _, field := range []string{"secrets", "imagePullSecrets"} {
+			for _, secret := range elements(obj.Object[field]) {
+				add("Secret", secret["name"])
+			}
+		}
+	}
 	return sorted(found)
 }
 

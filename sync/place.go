@@ -26,6 +26,9 @@ type assignment struct {
 	// division of other wholes, such as the bounds of an autoscaler, on each
 	// target; nil where nothing is divided.
 	division map[string]*transform.Division
+	// partial says that there may be more targets: not all is known of what needs a
+	// related object. Nothing is to go for that.
+	partial bool
 	// refusal says why there are no targets, where that is decided.
 	refusal *RefusalError
 	// again is when to look again for a refusal that nothing else tells the end of;
@@ -163,14 +166,17 @@ func replicasOf(obj *unstructured.Unstructured) (int32, bool) {
 	return int32(n), ok
 }
 
-// placeRelated sends an object wherever the objects go that mention it. A
-// mentioning object that is being deleted still counts while it is there: what
-// it needs goes last.
+// placeRelated sends an object wherever the objects go that need it: that mention
+// it, or something that does. One that is being deleted still counts while it is
+// there: what it needs goes last.
 func (l *Loop) placeRelated(ctx context.Context, key Key) (*assignment, error) {
 	a := &assignment{targets: map[string]v1alpha1.Target{}}
 	users, err := l.usersOf(ctx, key)
-	if err != nil {
+	if err != nil && len(users) == 0 {
 		return nil, err
+	}
+	if a.partial = err != nil; a.partial {
+		a.again = time.Minute // no event tells that a kind of which there is nothing is known
 	}
 	for i := range users {
 		user := keyFor(key.Workspace, &users[i])
@@ -188,27 +194,4 @@ func (l *Loop) placeRelated(ctx context.Context, key Key) (*assignment, error) {
 		}
 	}
 	return a, nil
-}
-
-// usersOf returns the originals that mention a related one, from the cache.
-func (l *Loop) usersOf(ctx context.Context, key Key) ([]unstructured.Unstructured, error) {
-	var users []unstructured.Unstructured
-	if l.lacksUsers() {
-		return nil, errUnknown // who mentions it may be of a kind that is not followed now
-	}
-	for _, kind := range l.resources() {
-		if !l.mayMention(kind) {
-			continue
-		}
-		items, err := l.watcher.List(ctx, key.Workspace, kind, key.Namespace)
-		if err != nil {
-			return nil, errUnknown
-		}
-		for i := range items {
-			if slices.Contains(l.mentionsOf(&items[i]), mention{key.Kind.Kind, key.Name}) {
-				users = append(users, items[i])
-			}
-		}
-	}
-	return users, nil
 }

@@ -184,6 +184,9 @@ func (l *Loop) planFor(ctx context.Context, p *Plan, lane *lane, key Key) {
 	if o := lane.outcome(key); step.Waits == "" && todo.triedBefore(o) {
 		step.Waits = o.refusal.Error()
 	}
+	if step.Waits == "" && step.Cause == CauseUnmentioned && lane.holdsBack(ctx, key, original) {
+		step.Waits = "until no copy on the cluster mentions it"
+	}
 	p.Steps = append(p.Steps, step)
 }
 

@@ -7,7 +7,6 @@ import (
 	"slices"
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
-	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/multicluster-runtime/pkg/multicluster"
@@ -108,43 +107,27 @@ func (l *Loop) noLongerNamed(ctx context.Context, ws client.Client, lane *lane, 
 	return len(where.targets) > 0 || where.refusal != nil, nil
 }
 
-// noUserNamed reads live that nothing which mentions a related object has a
-// decision that names the cluster.
+// noUserNamed reads live that nothing which needs a related object has a decision
+// that names the cluster.
 func (l *Loop) noUserNamed(ctx context.Context, ws client.Client, lane *lane, key Key) (bool, error) {
 	known, err := livePlacements(ctx, ws, key.Namespace)
 	if err != nil {
 		return false, err
 	}
-	for _, kind := range l.resources() {
-		users, err := l.liveUsers(ctx, ws, kind, key)
-		if err != nil {
-			return false, err
+	users, err := l.liveUsers(ctx, ws, key)
+	if err != nil {
+		return false, err
+	}
+	for i := range users {
+		p := placement.Covering(placement.ObjectOf(&users[i]), known)
+		if p == nil {
+			return false, errUnknown
 		}
-		for i := range users {
-			p := placement.Covering(placement.ObjectOf(&users[i]), known)
-			if p == nil {
-				return false, errUnknown
-			}
-			if slices.ContainsFunc(p.Status.Targets, func(t v1alpha1.Target) bool { return t.Cluster == lane.name }) {
-				return false, nil
-			}
+		if slices.ContainsFunc(p.Status.Targets, func(t v1alpha1.Target) bool { return t.Cluster == lane.name }) {
+			return false, nil
 		}
 	}
 	return lane.unmentioned(ctx, key)
-}
-
-func (l *Loop) liveUsers(ctx context.Context, ws client.Client, kind schema.GroupVersionKind, key Key) ([]unstructured.Unstructured, error) {
-	if !l.mayMention(kind) {
-		return nil, nil
-	}
-	list := &unstructured.UnstructuredList{}
-	list.SetGroupVersionKind(kind.GroupVersion().WithKind(kind.Kind + "List"))
-	if err := ws.List(ctx, list, client.InNamespace(key.Namespace)); err != nil {
-		return nil, fmt.Errorf("read %s live: %w", kind.Kind, err)
-	}
-	return slices.DeleteFunc(list.Items, func(u unstructured.Unstructured) bool {
-		return !slices.Contains(l.mentionsOf(&u), mention{key.Kind.Kind, key.Name})
-	}), nil
 }
 
 func livePlacements(ctx context.Context, ws client.Client, namespace string) ([]*v1alpha1.Placement, error) {

@@ -33,6 +33,9 @@ const (
 	// ReasonClaimRejected: the workspace's APIBinding does not accept a permission
 	// claim, so that what the original mentions can't be seen.
 	ReasonClaimRejected = "ClaimRejected"
+	// ReasonUnmentioned: nothing that is placed needs the related object any more. Only
+	// where such an object has a status, as a claim of a volume.
+	ReasonUnmentioned = "Unmentioned"
 	// ReasonVetoed: a gate of the platform does not let the change pass.
 	ReasonVetoed = "Vetoed"
 	// ReasonSuspended: the installation, the cluster or the Placement is

@@ -68,7 +68,7 @@ func (l *Loop) Reconcile(ctx context.Context, key Key) (reconcile.Result, error)
 // idle says whether an original is held for copies that nothing needs any more:
 // a related object that is no longer mentioned.
 func (l *Loop) idle(key Key, original *unstructured.Unstructured, where *assignment) bool {
-	return l.isRelated(key.Kind) && len(where.targets) == 0 && (l.held(key, original) || l.releasing(key, original))
+	return l.isRelated(key.Kind) && len(where.targets) == 0 && !where.partial && (l.held(key, original) || l.releasing(key, original))
 }
 
 // lookAgain comes back to copies whose original can't be told of yet: when it

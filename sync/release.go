@@ -150,7 +150,7 @@ func (l *Loop) tellReleased(ctx context.Context, key Key, original *unstructured
 // once went, nothing says.
 func (l *Loop) everNamed(ctx context.Context, key Key, original *unstructured.Unstructured) ([]string, error) {
 	where, err := l.place(ctx, key, original)
-	if errors.Is(err, errUnknown) || err == nil && len(where.targets) == 0 && l.isRelated(key.Kind) {
+	if errors.Is(err, errUnknown) || err == nil && (where.partial || len(where.targets) == 0 && l.isRelated(key.Kind)) {
 		return nil, nil
 	}
 	if err != nil {

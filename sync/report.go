@@ -36,6 +36,8 @@ type sighting struct {
 	refusals []*RefusalError
 	// pending counts targets whose copy is on its way.
 	pending int
+	// unneeded says that it is of a related original that nothing needs.
+	unneeded bool
 	// began and ended say when it was taken, where somebody wants to know.
 	began, ended time.Time
 }
@@ -105,7 +107,8 @@ func isCopyOf(copied, original *unstructured.Unstructured) bool {
 // report is the last of the five steps: one aggregated status, with the
 // conditions Synced and Healthy in the same write, and only if it changed.
 func (l *Loop) report(ctx context.Context, key Key, original *unstructured.Unstructured, seen sighting) (reconcile.Result, error) {
-	if l.isRelated(key.Kind) {
+	seen.unneeded = l.isRelated(key.Kind) && len(seen.copies) == 0
+	if l.isRelated(key.Kind) && !l.showsStatus(original, seen) {
 		l.tellRefusals(ctx, key, original, seen)
 		return reconcile.Result{}, nil
 	}
@@ -161,6 +164,20 @@ func (l *Loop) report(ctx context.Context, key Key, original *unstructured.Unstr
 	l.tellHealth(ctx, key, original, current, status)
 	l.tellRefusals(ctx, key, original, seen)
 	return reconcile.Result{RequeueAfter: again}, nil
+}
+
+// showsStatus says whether a related original gets a status: where its schema has
+// conditions or its copies have one, as claims of volumes do. Once nothing needs it any
+// more, its conditions say so; what nothing ever needed is left alone.
+func (l *Loop) showsStatus(original *unstructured.Unstructured, seen sighting) bool {
+	conditions := l.hasConditions(original.GroupVersionKind().GroupKind())
+	if seen.unneeded {
+		return conditions && slices.ContainsFunc(elements(at(original.Object, "status")["conditions"]),
+			func(c map[string]any) bool { return c["type"] == ConditionSynced })
+	}
+	return conditions || slices.ContainsFunc(seen.copies, func(c transform.Observed) bool {
+		return c.Copy != nil && len(at(c.Copy.Object, "status")) > 0
+	})
 }
 
 // noteWritten remembers that a status was written of what was seen, and tells the
@@ -261,6 +278,9 @@ func syncedCondition(seen sighting) metav1.Condition {
 			message += fmt.Sprintf(" (and %d more)", more)
 		}
 		return metav1.Condition{Type: ConditionSynced, Status: metav1.ConditionFalse, Reason: first.Reason, Message: clip(message)}
+	}
+	if seen.unneeded {
+		return metav1.Condition{Type: ConditionSynced, Status: metav1.ConditionFalse, Reason: ReasonUnmentioned, Message: "nothing that is placed mentions it: it is on no cluster, and the rest of its status is what was last seen; mention it in a workload to have it placed"}
 	}
 	names := make([]string, 0, len(seen.copies))
 	for _, c := range seen.copies {

@@ -19,6 +19,9 @@ func (l *lane) retire(ctx context.Context, key Key, original *unstructured.Unstr
 	if l.loop.follows(StrategyObserveOnly, key.Kind) || l.loop.retirementSuspended(l.name, key, original) != "" {
 		return false // what resumes it asks again
 	}
+	if l.holdsBack(ctx, key, original) {
+		return true // later, or when what needs it has changed
+	}
 	copied, err := l.liveCopy(ctx, key)
 	if err != nil {
 		return l.retireFailed(key, err)

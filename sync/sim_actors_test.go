@@ -70,26 +70,19 @@ func (w *simWorld) tenantActs(tenant *simServer) {
 		s.pause(s.between(0, 3*time.Second))
 		_, _ = w.do(tenant, "tenant", &apisim.Request{Verb: apisim.Create, Object: w.deployment(tenant, ns, name)})
 	case 8, 9, 10:
-		kind := simConfigMap
-		if s.chance(2) {
-			kind = simSecret
-		}
+		kind := pick(s, simRelated)
 		if there := tenant.Peek(kind, ns, "settings"); there != nil {
 			u := there.DeepCopy()
-			u.Object["data"] = map[string]any{"key": fmt.Sprintf("djo%d", s.dice.IntN(9))}
+			w.fill(u)
 			_, _ = w.do(tenant, "tenant", &apisim.Request{Verb: apisim.Update, Object: u})
 			return
 		}
 		u := simObject(kind, ns, "settings")
-		u.Object["data"] = map[string]any{"key": "djE="}
+		w.fill(u)
 		w.sign(tenant, u)
 		_, _ = w.do(tenant, "tenant", &apisim.Request{Verb: apisim.Create, Object: u})
 	case 11:
-		kind := simConfigMap
-		if s.chance(2) {
-			kind = simSecret
-		}
-		_, _ = w.do(tenant, "tenant", &apisim.Request{Verb: apisim.Delete, Kind: kind, Namespace: ns, Name: "settings"})
+		_, _ = w.do(tenant, "tenant", &apisim.Request{Verb: apisim.Delete, Kind: pick(s, simRelated), Namespace: ns, Name: "settings"})
 	case 12:
 		if ns != "default" && s.chance(3) {
 			_, _ = w.do(tenant, "tenant", &apisim.Request{Verb: apisim.Delete, Kind: namespaceKind, Name: ns})
@@ -143,7 +136,20 @@ func (w *simWorld) deployment(tenant *simServer, ns, name string) *unstructured.
 	return u
 }
 
-// mention makes a pod need a ConfigMap, a Secret, both or none.
+// fill writes the content of what follows others: data, or of an account the Secret
+// that it mentions, or none.
+func (w *simWorld) fill(u *unstructured.Unstructured) {
+	if u.GroupVersionKind() != accountKind {
+		u.Object["data"] = map[string]any{"key": fmt.Sprintf("djo%d", w.scheduler.dice.IntN(9))}
+		return
+	}
+	delete(u.Object, "imagePullSecrets")
+	if w.scheduler.chance(2) {
+		u.Object["imagePullSecrets"] = []any{map[string]any{"name": "settings"}}
+	}
+}
+
+// mention makes a pod need a ConfigMap, a Secret, an account, several or none.
 func (w *simWorld) mention(pod map[string]any) {
 	var volumes []any
 	if w.sabotage.smuggle {
@@ -156,6 +162,10 @@ func (w *simWorld) mention(pod map[string]any) {
 		volumes = append(volumes, map[string]any{"name": "secret", "secret": map[string]any{"secretName": "settings"}})
 	}
 	delete(pod, "volumes")
+	delete(pod, "serviceAccountName")
+	if w.scheduler.chance(3) {
+		pod["serviceAccountName"] = "settings"
+	}
 	if len(volumes) > 0 {
 		pod["volumes"] = volumes
 	}

@@ -2,6 +2,7 @@ package syncer
 
 import (
 	"fmt"
+	"maps"
 	"reflect"
 	"slices"
 	"strings"
@@ -9,7 +10,6 @@ import (
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
-	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/multicluster-runtime/pkg/multicluster"
 
@@ -55,9 +55,11 @@ type moment struct {
 	demands map[Key]demand
 	// named are the clusters that the Placement of the namespace names.
 	named map[string]bool
-	// users are the clusters of what mentions a related object, be it there or not;
+	// users are the clusters of what needs a related object, be it there or not;
 	// none, where nothing is decided.
 	users map[mention]map[string]bool
+	// by says what is mentioned by an account, and not only by what is placed.
+	by map[mention]mention
 }
 
 // demand is what the truth asks for one original.
@@ -121,7 +123,25 @@ func momentOf(tenant *simServer, ns string) moment {
 			}
 		}
 	}
-	for _, kind := range []schema.GroupVersionKind{simConfigMap, simSecret} {
+	by := map[mention]mention{}
+	for _, u := range tenant.All(accountKind) {
+		account := mentionOf(accountKind, u.GetName())
+		if u.GetNamespace() != ns {
+			continue
+		}
+		for _, m := range mentionsOf(u) {
+			by[m] = account
+			if users[account] == nil {
+				continue
+			}
+			if users[m] == nil {
+				users[m] = map[string]bool{}
+			}
+			undecided[m] = undecided[m] || undecided[account]
+			maps.Copy(users[m], users[account])
+		}
+	}
+	for _, kind := range simRelated {
 		for _, u := range tenant.All(kind) {
 			if u.GetNamespace() != ns {
 				continue
@@ -131,7 +151,7 @@ func momentOf(tenant *simServer, ns string) moment {
 			demands[keyFor(multiclusterName(tenant), u)] = t
 		}
 	}
-	return moment{demands: demands, named: named, users: users}
+	return moment{demands: demands, named: named, users: users, by: by}
 }
 
 func multiclusterName(s *simServer) multicluster.ClusterName { return multicluster.ClusterName(s.name) }
@@ -449,7 +469,14 @@ func (c *checker) needed(s *simServer, a *acting, commit apisim.Commit, marks tr
 	// Caches may show what was asked for before, and at different times: a mention
 	// that has just been taken back, of what has just been made, and a decision that
 	// came after. But both there were, in the same tenant's namespace.
-	mentioned := func(m moment) bool { return m.users[mention{key.Kind.Kind, key.Name}] != nil }
+	wanted := mentionOf(key.Kind, key.Name)
+	mentioned := func(m moment) bool {
+		if m.users[wanted] != nil {
+			return true
+		}
+		account, ok := m.by[wanted]
+		return ok && c.sometime(key.namespace(), 0, func(m moment) bool { return m.users[account] != nil })
+	}
 	named := func(m moment) bool { return m.named[s.name] }
 	if !c.sometime(key.namespace(), 0, named) || key.Kind != simDeployment && !c.sometime(key.namespace(), 0, mentioned) {
 		c.violate(10, "%s: %s on %s, and nothing ever asked for it", a.process.name, commit.Request, s.name)

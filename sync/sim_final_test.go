@@ -3,6 +3,7 @@ package syncer
 import (
 	"fmt"
 	"reflect"
+	"slices"
 	"strings"
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
@@ -100,6 +101,8 @@ func (c *checker) unlike(tenant *simServer, original, copied *unstructured.Unstr
 		return "the copy is of " + copied.GetAnnotations()[annotationToken]
 	case !reflect.DeepEqual(original.Object["data"], copied.Object["data"]):
 		return "the data differ"
+	case !reflect.DeepEqual(original.Object["imagePullSecrets"], copied.Object["imagePullSecrets"]):
+		return "the Secrets of the account differ"
 	case image(original) != image(copied):
 		return "the image differs"
 	}
@@ -151,10 +154,10 @@ func untold(key Key, original *unstructured.Unstructured, d demand, refused stri
 func (c *checker) leftovers(expected map[string]bool) (open []string) {
 	for _, cluster := range c.world.clusters {
 		used := map[string]bool{}
-		for _, kind := range []schema.GroupVersionKind{simDeployment, simConfigMap, simSecret} {
+		for _, kind := range append([]schema.GroupVersionKind{simDeployment}, simRelated...) {
 			for _, u := range cluster.All(kind) {
 				used[u.GetNamespace()] = true
-				if !c.foreign(u) && !expected[cluster.name+kind.Kind+u.GetNamespace()+"/"+u.GetName()] {
+				if !c.foreign(u) && !expected[cluster.name+kind.Kind+u.GetNamespace()+"/"+u.GetName()] && !c.leantOn(cluster, kind, u) {
 					open = append(open, fmt.Sprintf("%s holds %s %s/%s, and nothing asks for it", cluster.name, kind.Kind, u.GetNamespace(), strings.TrimSpace(token(u.GetAnnotations()[annotationToken], u))))
 				}
 			}
@@ -171,6 +174,18 @@ func (c *checker) leftovers(expected map[string]bool) (open []string) {
 	return open
 }
 
+// leantOn says whether a copy on the cluster still needs another: one that can't be
+// changed keeps what it was made with.
+func (c *checker) leantOn(cluster *simServer, kind schema.GroupVersionKind, u *unstructured.Unstructured) bool {
+	wanted := mentionOf(kind, u.GetName())
+	for _, by := range slices.Concat(cluster.All(simDeployment), cluster.All(accountKind)) {
+		if by.GetNamespace() == u.GetNamespace() && !c.foreign(by) && slices.Contains(mentionsOf(by), wanted) {
+			return true
+		}
+	}
+	return false
+}
+
 // refusals counts originals that are refused somewhere: they are tried again.
 func (c *checker) refusals() (n int) {
 	for _, tenant := range c.world.tenants {
@@ -179,7 +194,7 @@ func (c *checker) refusals() (n int) {
 				n += len(c.world.clusters)
 			}
 		}
-		for _, kind := range []schema.GroupVersionKind{simConfigMap, simSecret} {
+		for _, kind := range simRelated {
 			for _, u := range tenant.All(kind) {
 				ns, _ := c.world.where(tenant.name, u)
 				for _, cluster := range c.world.clusters {

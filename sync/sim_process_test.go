@@ -78,7 +78,7 @@ func (w *simWorld) start() *process {
 		panic(err)
 	}
 	p.loop, err = newLoop(simProvider{p}, (*simFleet)(p), pipeline, logr.Discard(), []Option{
-		Resources(simDeployment), Related(simConfigMap, simSecret), WithWorkers(3, 2), ReleaseLostAfter(w.lostAfter),
+		Resources(simDeployment), Related(simRelated...), WithWorkers(3, 2), ReleaseLostAfter(w.lostAfter),
 		UpsyncOf(simPod), UpsyncOf(simEvent, UpsyncClusterInName(true)),
 	})
 	if err != nil {

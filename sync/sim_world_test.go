@@ -24,6 +24,8 @@ var (
 	simDeployment = schema.GroupVersionKind{Group: "apps", Version: "v1", Kind: "Deployment"}
 	simConfigMap  = schema.GroupVersionKind{Version: "v1", Kind: "ConfigMap"}
 	simSecret     = schema.GroupVersionKind{Version: "v1", Kind: "Secret"}
+	// simRelated follow what mentions them; an account mentions a Secret in turn.
+	simRelated = []schema.GroupVersionKind{simConfigMap, simSecret, accountKind}
 )
 
 // simWorld is everything there is: two tenants' workspaces, three physical
@@ -94,6 +96,7 @@ func newSimWorld(seed uint64, trace func(string)) *simWorld {
 		{GroupVersionKind: simDeployment, Plural: "deployments", Namespaced: true, Status: true},
 		{GroupVersionKind: simConfigMap, Plural: "configmaps", Namespaced: true},
 		{GroupVersionKind: simSecret, Plural: "secrets", Namespaced: true},
+		{GroupVersionKind: accountKind, Plural: "serviceaccounts", Namespaced: true},
 		{GroupVersionKind: simPod, Plural: "pods", Namespaced: true, Status: true},
 		{GroupVersionKind: simEvent, Plural: "events", Namespaced: true},
 	}

@@ -135,7 +135,7 @@ func sweep(ctx context.Context, used stage) error {
 		if len(spaces.Items) != 1 {
 			return fmt.Errorf("%s has namespaces besides default", tenant.Path)
 		}
-		for _, kind := range []schema.GroupVersionKind{deploymentKind, fieldKind, placementKind, v1alpha1.GroupVersion.WithKind("ClusterPlacement"), configMapKind, secretKind, eventKind} {
+		for _, kind := range []schema.GroupVersionKind{deploymentKind, fieldKind, placementKind, v1alpha1.GroupVersion.WithKind("ClusterPlacement"), configMapKind, secretKind, eventKind, accountKind, claimKind} {
 			if err := sweepKind(ctx, c, kind); err != nil {
 				return fmt.Errorf("%s in %s: %w", kind.Kind, tenant.Path, err)
 			}
@@ -184,7 +184,11 @@ func standardExport() (tmcenvtest.APIExport, error) {
 		return tmcenvtest.APIExport{}, err
 	}
 	fields.Spec.Scope = apiextensionsv1.ClusterScoped
-	schemas := []*kcpapisv1alpha1.APIResourceSchema{deployments, fields}
+	volumes, err := tmcenvtest.Schema(claimKind, "persistentvolumeclaims")
+	if err != nil {
+		return tmcenvtest.APIExport{}, err
+	}
+	schemas := []*kcpapisv1alpha1.APIResourceSchema{deployments, fields, volumes}
 	crds, err := v1alpha1.CRDs()
 	if err != nil {
 		return tmcenvtest.APIExport{}, err
@@ -197,7 +201,7 @@ func standardExport() (tmcenvtest.APIExport, error) {
 		schemas = append(schemas, s)
 	}
 	return tmcenvtest.APIExport{Name: exportName, Schemas: schemas, Claims: []kcpapisv1alpha2.PermissionClaim{
-		tmcenvtest.Claim("", "configmaps"), tmcenvtest.Claim("", "secrets"), tmcenvtest.Claim("", "events"),
+		tmcenvtest.Claim("", "configmaps"), tmcenvtest.Claim("", "secrets"), tmcenvtest.Claim("", "events"), tmcenvtest.Claim("", "serviceaccounts"),
 		tmcenvtest.Claim("rbac.authorization.k8s.io", "rolebindings"),
 	}}, nil
 }

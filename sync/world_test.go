@@ -48,6 +48,8 @@ var (
 	deploymentKind = schema.GroupVersionKind{Group: "apps", Version: "v1", Kind: "Deployment"}
 	configMapKind  = schema.GroupVersionKind{Version: "v1", Kind: "ConfigMap"}
 	secretKind     = schema.GroupVersionKind{Version: "v1", Kind: "Secret"}
+	accountKind    = schema.GroupVersionKind{Version: "v1", Kind: "ServiceAccount"}
+	claimKind      = schema.GroupVersionKind{Version: "v1", Kind: "PersistentVolumeClaim"}
 	fieldKind      = schema.GroupVersionKind{Group: "example.org", Version: "v1", Kind: "Field"} // cluster-scoped
 	namespaceKind  = schema.GroupVersionKind{Version: "v1", Kind: "Namespace"}
 	eventKind      = schema.GroupVersionKind{Version: "v1", Kind: "Event"}

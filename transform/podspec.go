@@ -52,6 +52,12 @@ func (p *Pipeline) DeclaredPodSpecs(obj *unstructured.Unstructured) (pods []map[
 // DeclaresPods says whether the pipeline was told of pod specs of a kind.
 func (p *Pipeline) DeclaresPods(kind schema.GroupKind) bool { return len(p.pods[kind]) > 0 }
 
+// KindsWithPods returns the kinds that the pipeline was told of by WithPodSpecs,
+// sorted.
+func (p *Pipeline) KindsWithPods() []schema.GroupKind {
+	return slices.SortedFunc(maps.Keys(p.pods), func(a, b schema.GroupKind) int { return strings.Compare(a.String(), b.String()) })
+}
+
 // PodSpecs returns the pod specs within an object, to read or to change in place:
 // that of a kind of Kubernetes, or those that the pipeline was told of by
 // WithPodSpecs.

@@ -33,7 +33,8 @@ type Strategy struct {
 type Mention struct {
 	// GroupKind of the objects that name another.
 	GroupKind `json:",inline"`
-	// Names is the kind that is named, as "Secret".
+	// Names is the kind that is named, as "Secret", or with its group as
+	// "BackupPolicy.db.example".
 	Names string `json:"names"`
 	// Path of the name, as "spec.users[*].passwordSecret.name".
 	Path string `json:"path"`
@@ -173,7 +174,7 @@ func (s *Sync) validateMore(at *field.Path, known Known, related []Resource) fie
 		if m.Kind == "" || m.Path == "" {
 			all = append(all, field.Required(at, "say which kind names what, and where: kind, names and path"))
 		}
-		if !slices.ContainsFunc(related, func(r Resource) bool { return r.Group == "" && r.Kind == m.Names }) {
+		if !slices.ContainsFunc(related, func(r Resource) bool { return (schema.GroupKind{Group: r.Group, Kind: r.Kind}).String() == m.Names }) {
 			all = append(all, field.Invalid(at.Child("names"), m.Names, "must be the kind of one of related: others follow nobody"))
 		}
 	}
