@@ -323,7 +323,7 @@ func (l *lane) unshow(ctx context.Context, ws client.Client, w showWork, s showi
 		}
 	}
 	l.makeRoom(w.key, s)
-	if w.shown != nil && s.name == s.source {
+	if (w.shown != nil || w.known.birthplace == s.birthplace) && s.name == s.source {
 		l.loop.showFromElsewhere(w.key, l.name)
 	}
 	return nil

@@ -235,7 +235,9 @@ func (s *showcases) left(key showcaseKey, name string, from birthplace) (waiting
 		return false
 	}
 	c.leave(name, from)
-	delete(c.told, name)
+	if c.told[name].from == from {
+		delete(c.told, name) // of another that waits for the name it has to be known
+	}
 	return len(c.waiting) > 0
 }
 

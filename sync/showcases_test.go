@@ -11,6 +11,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/util/validation"
 	"pgregory.net/rapid"
 
@@ -194,4 +195,20 @@ func TestWhatIsShownLeavesWithItsCluster(t *testing.T) {
 	require.NotNil(t, s.tenant.Peek(simPod, "default", "web-0"), "it is there")
 	require.False(t, s.process.loop.abandoned("east"))
 	require.True(t, s.process.loop.abandoned("nowhere"), "removed from the fleet")
+}
+
+// Seed 395: west's Pod went, whose place in the workspace a tenant had emptied, and it
+// was forgotten that east's of the same name waited for that place.
+func TestWhatWaitsForANameIsNotForgottenWhenAnotherLeaves(t *testing.T) {
+	s := &showcases{by: map[showcaseKey]*showcase{}}
+	key := showcaseKey{simPod, namespaceKey{"ws-a", "team"}}
+	there := simObject(simPod, "team", "db-0")
+	there.SetUID("shown")
+	east, west := birthplace{"east", "db-0"}, birthplace{"west", "db-0"}
+	require.True(t, s.taken(key, there, east))
+	s.left(key, "db-0", west)
+	at := types.NamespacedName{Namespace: "team", Name: "db-0"}
+	require.Equal(t, map[types.NamespacedName]birthplace{at: east}, s.missing("ws-a", simPod, nil))
+	s.left(key, "db-0", east)
+	require.Empty(t, s.missing("ws-a", simPod, nil))
 }
