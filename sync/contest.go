@@ -103,7 +103,7 @@ func (l *lane) contest(ctx context.Context, key Key, todo intent, repairs int) *
 		return nil
 	}
 	var fields []string
-	for _, d := range found[:min(len(found), 3)] {
+	for _, d := range found[:min(len(found), mostFields)] {
 		who := "somebody"
 		if owners := ownersOf(live, d.steps, l.loop.manager); len(owners) > 0 {
 			who = strings.Join(owners, ", ")
@@ -116,6 +116,23 @@ func (l *lane) contest(ctx context.Context, key Key, todo intent, repairs int) *
 	return &RefusalError{Reason: ReasonContested, Cluster: l.name, Message: fmt.Sprintf(
 		"the copy was repaired %d times in a row: %s; have one of the two let go of it; it is repaired again later", repairs, strings.Join(fields, "; "))}
 }
+
+// changedBy says which fields of a copy its cluster changed in the write itself, as a
+// mutating webhook or policy does, or a server that writes a value in another way.
+func changedBy(cluster string, todo intent) string {
+	found := differencesOf(todo.rendered, todo.copied)
+	fields := make([]string, 0, mostFields+1)
+	for _, d := range found[:min(len(found), mostFields)] {
+		fields = append(fields, Difference{Path: d.Path, Was: d.Becomes, Becomes: d.Was}.String())
+	}
+	if more := len(found) - len(fields); more > 0 {
+		fields = append(fields, fmt.Sprintf("and %d more fields", more))
+	}
+	return fmt.Sprintf("%s changes the copy as it is written (%s) by a webhook, a policy or of itself; it stays so", cluster, strings.Join(fields, "; "))
+}
+
+// mostFields bounds of how many fields is told.
+const mostFields = 3
 
 // judge says what came of a write that the cluster accepted: whether the answer
 // carries what was sent, and whether it is one more round in a fight.

@@ -30,6 +30,7 @@ type intent struct {
 	refusal  *RefusalError              // it can't be rendered
 	awaited  bool                       // it was written, and the cache does not show it yet
 	staged   bool                       // a rollout keeps it at the template that it has
+	differs  bool                       // the cluster changed it in the write, and so it stays
 	digest   string
 	cause    Cause  // of an apply
 	decided  string // name of the Placement that decided
@@ -133,8 +134,13 @@ func (l *Loop) intendCopy(ctx context.Context, lane *lane, key Key, original *un
 		todo.action = retire // it belongs to an original of the same name that is gone
 	case copied.GetDeletionTimestamp() != nil:
 		todo.action = nothing // its going is told of, and then it is made anew
-	case l.follows(StrategyCreateOnly, key.Kind), lane.upToDate(key, rendered, copied):
+	case l.follows(StrategyCreateOnly, key.Kind):
 		todo.action = nothing
+	default:
+		var current bool
+		if current, todo.differs = lane.upToDate(key, rendered, copied); current {
+			todo.action = nothing
+		}
 	}
 	return todo
 }
@@ -152,16 +158,19 @@ func causeOf(digest string, copied *unstructured.Unstructured, last outcome) Cau
 	return CauseChanged
 }
 
-// upToDate says whether a copy is what was rendered, without asking the server.
-func (l *lane) upToDate(key Key, rendered, copied *unstructured.Unstructured) bool {
+// upToDate says whether a copy is what was rendered, without asking the server, and
+// whether it differs all the same: the cluster changed it in the write itself, and
+// would again.
+func (l *lane) upToDate(key Key, rendered, copied *unstructured.Unstructured) (current, differs bool) {
 	if digestOf(rendered) != digestOf(copied) {
-		return false
+		return false, false
 	}
 	if !drifted(rendered.Object, copied.Object) {
-		return true
+		return true, false
 	}
 	o := l.outcome(key)
-	return o.fields != "" && o.digest == digestOf(rendered) && o.fields == fieldsOf(copied, l.loop.manager)
+	changed := o.fields != "" && o.digest == digestOf(rendered) && o.fields == fieldsOf(copied, l.loop.manager)
+	return changed, changed
 }
 
 // render is the second of the five steps: what goes to a cluster, as a pure

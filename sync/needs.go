@@ -11,6 +11,8 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/multicluster-runtime/pkg/multicluster"
+
+	"github.com/tmc-sdk/tmc/transform"
 )
 
 // mostMentions bounds how far is followed what an object needs: what stands more
@@ -246,4 +248,18 @@ func (l *lane) wakeMentioned(key Key, before, after *unstructured.Unstructured) 
 	}
 	gone := slices.DeleteFunc(l.loop.mentionsOf(before), func(m mention) bool { return slices.Contains(now, m) })
 	l.loop.enqueueMentions(key.Workspace, key.Namespace, gone, false)
+}
+
+// showsStatus says whether a related original gets a status: where its schema has
+// conditions or its copies have one, as claims of volumes do. Once nothing needs it any
+// more, its conditions say so; what nothing ever needed is left alone.
+func (l *Loop) showsStatus(original *unstructured.Unstructured, seen sighting) bool {
+	conditions := l.hasConditions(original.GroupVersionKind().GroupKind())
+	if seen.unneeded {
+		return conditions && slices.ContainsFunc(elements(at(original.Object, "status")["conditions"]),
+			func(c map[string]any) bool { return c["type"] == ConditionSynced })
+	}
+	return conditions || slices.ContainsFunc(seen.copies, func(c transform.Observed) bool {
+		return c.Copy != nil && len(at(c.Copy.Object, "status")) > 0
+	})
 }

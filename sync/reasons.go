@@ -17,6 +17,10 @@ const (
 const (
 	// ReasonSynced: every target holds the copy.
 	ReasonSynced = "Synced"
+	// ReasonOverruled: every target holds the copy, but for fields that a cluster
+	// changed in the write itself, as its admission does; Synced is True, and its
+	// message names them.
+	ReasonOverruled = "Overruled"
 	// ReasonNotPlaced: no decision names a cluster; the Placement says why.
 	ReasonNotPlaced = "NotPlaced"
 	// ReasonConflict: an object that is not ours stands where a copy would go.

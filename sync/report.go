@@ -36,6 +36,8 @@ type sighting struct {
 	refusals []*RefusalError
 	// pending counts targets whose copy is on its way.
 	pending int
+	// overruled says, by cluster, what the cluster changed in the write of the copy.
+	overruled []string
 	// unneeded says that it is of a related original that nothing needs.
 	unneeded bool
 	// began and ended say when it was taken, where somebody wants to know.
@@ -78,6 +80,9 @@ func (l *Loop) observe(ctx context.Context, key Key, original *unstructured.Unst
 			case err != nil || todo.action != nothing || todo.awaited || seen.Copy == nil:
 				s.pending++
 			default:
+				if todo.differs {
+					s.overruled = append(s.overruled, changedBy(name, todo))
+				}
 				below, pending := lane.told(seen.Copy)
 				if refusal = below; pending {
 					s.pending++
@@ -166,20 +171,6 @@ func (l *Loop) report(ctx context.Context, key Key, original *unstructured.Unstr
 	return reconcile.Result{RequeueAfter: again}, nil
 }
 
-// showsStatus says whether a related original gets a status: where its schema has
-// conditions or its copies have one, as claims of volumes do. Once nothing needs it any
-// more, its conditions say so; what nothing ever needed is left alone.
-func (l *Loop) showsStatus(original *unstructured.Unstructured, seen sighting) bool {
-	conditions := l.hasConditions(original.GroupVersionKind().GroupKind())
-	if seen.unneeded {
-		return conditions && slices.ContainsFunc(elements(at(original.Object, "status")["conditions"]),
-			func(c map[string]any) bool { return c["type"] == ConditionSynced })
-	}
-	return conditions || slices.ContainsFunc(seen.copies, func(c transform.Observed) bool {
-		return c.Copy != nil && len(at(c.Copy.Object, "status")) > 0
-	})
-}
-
 // noteWritten remembers that a status was written of what was seen, and tells the
 // owner if that was so again and again.
 func (l *Loop) noteWritten(ctx context.Context, key Key, original *unstructured.Unstructured, sight uint64) {
@@ -228,6 +219,7 @@ func (s *sighting) sight(original *unstructured.Unstructured) uint64 {
 	for _, r := range s.refusals {
 		put("refusal", r.Cluster, r.Reason, r.Message)
 	}
+	put(s.overruled...)
 	return h.Sum64()
 }
 
@@ -286,7 +278,11 @@ func syncedCondition(seen sighting) metav1.Condition {
 	for _, c := range seen.copies {
 		names = append(names, c.Cluster)
 	}
-	return metav1.Condition{Type: ConditionSynced, Status: metav1.ConditionTrue, Reason: ReasonSynced, Message: clip("on " + strings.Join(names, ", "))}
+	c := metav1.Condition{Type: ConditionSynced, Status: metav1.ConditionTrue, Reason: ReasonSynced, Message: clip("on " + strings.Join(names, ", "))}
+	if len(seen.overruled) > 0 {
+		c.Reason, c.Message = ReasonOverruled, clip(c.Message+"; "+strings.Join(seen.overruled, "; "))
+	}
+	return c
 }
 
 // healthyCondition sums up the copies' health: the worst counts.

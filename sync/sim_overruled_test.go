@@ -223,8 +223,13 @@ func TestALabelThatIsTakenOffByHandIsToldOf(t *testing.T) {
 	s.requireSynced(ReasonSynced)
 }
 
-// What admission does to every write is done with after one.
+// What admission does to every write is done with after one, and told.
 func TestAdmissionThatChangesEveryWriteIsNoLoop(t *testing.T) {
+	tells := map[string]string{
+		"a time in a field of ours": `~ metadata.annotations[note/a]: "x" -> `,
+		"a field of ours goes":      `- metadata.annotations[note/a]: "x"`,
+		"replicas":                  "~ spec.replicas: ",
+	}
 	for name, meddle := range map[string]func(s *scene, u *unstructured.Unstructured){
 		"a time of its own": func(s *scene, u *unstructured.Unstructured) { annotate(u, "example.net/at", s.scheduler.now.String()) },
 		"a time in a field of ours": func(s *scene, u *unstructured.Unstructured) {
@@ -241,6 +246,14 @@ func TestAdmissionThatChangesEveryWriteIsNoLoop(t *testing.T) {
 			s.change(func(u *unstructured.Unstructured) { annotate(u, "note/a", "x") })
 			s.pass(time.Minute)
 			require.LessOrEqual(t, *applies, 3)
+			status, reason, message := s.synced()
+			require.Equal(t, "True", status)
+			if tells[name] != "" {
+				require.Equal(t, ReasonOverruled, reason)
+				require.Contains(t, message, "east changes the copy as it is written ("+tells[name])
+			} else {
+				require.Equal(t, ReasonSynced, reason)
+			}
 			*applies = 0
 			s.pass(time.Hour)
 			require.Zero(t, *applies)
