@@ -19,12 +19,6 @@ import (
 // longestChain bounds how many owners are followed from an object to a copy.
 const longestChain = 5
 
-// regarded is what an Event is about, as its workspace knows it.
-type regarded struct {
-	name string
-	uid  types.UID
-}
-
 // belongs says whether an object of a namespace of ours belongs to a copy of that
 // namespace's originals, by reads from the cluster; of an Event, also what it is
 // about. An error means that it can't be told.
@@ -91,11 +85,12 @@ func (l *lane) regards(ctx context.Context, key Key, event *unstructured.Unstruc
 	if owned, _, err := l.belongs(ctx, key, about); !owned || err != nil {
 		return nil, err
 	}
-	name := about.GetName()
+	found := &regarded{name: about.GetName()}
 	if rule := l.loop.shownRule(about.GroupVersionKind()); rule != nil {
-		name = rule.nameOf(name, l.name)
+		found.name = rule.nameOf(about.GetName(), l.name)
+		found.source = Key{Kind: rule.kind, Workspace: key.Workspace, Namespace: key.Namespace, Name: about.GetName()}
 	}
-	return &regarded{name: name}, nil
+	return found, nil
 }
 
 // regardedBy returns the reference of an Event to what it is about.

@@ -22,6 +22,7 @@ func (l *lane) showUpstream(ctx context.Context, e errand) (again bool) {
 		return true
 	}
 	if !l.loop.engagedIn(key.Workspace) {
+		l.meet(key)
 		return false // another replica's, or out of sight: when it comes, all of it is looked at
 	}
 	ctx, cancel := context.WithTimeout(ctx, 4*requestTimeout)
@@ -100,7 +101,11 @@ func (l *lane) showNow(ctx context.Context, ws client.Client, key Key, s showing
 	}
 	w := showWork{key: key, born: born, shown: shown, known: known}
 	if born.Unstructured == nil {
+		l.meet(key)
 		return 0, l.unshow(ctx, ws, w, s)
+	}
+	if wait, err := l.identify(ctx, ws, key, shown, born.about); wait > 0 || err != nil {
+		return wait, err
 	}
 	return l.keepShown(ctx, ws, s, w)
 }
@@ -211,7 +216,7 @@ func (l *lane) keepShown(ctx context.Context, ws client.Client, s showing, w sho
 		if w.known.sent == sent && w.known.version == w.shown.GetResourceVersion() {
 			return 0, nil // whatever the workspace's schema made of it
 		}
-		if !drifted(want.Object, w.shown.Object) && !w.edited(want) {
+		if !drifted(want.Object, w.shown.Object) && !w.edited(want, l.loop.manager) {
 			showcases.wrote(wish, w.shown, sent, now)
 			return 0, nil
 		}
@@ -225,6 +230,7 @@ func (l *lane) keepShown(ctx context.Context, ws client.Client, s showing, w sho
 	wrote, err := l.writeShown(ctx, ws, want, w)
 	if wrote != nil {
 		showcases.wrote(wish, wrote, sent, now)
+		l.arrived(w.key)
 	} else if w.shown == nil {
 		l.makeRoom(w.key, s)
 	}
@@ -240,13 +246,16 @@ type showWork struct {
 }
 
 // edited says whether what is shown has something that its source has not: somebody
-// in the workspace wrote it, since it was last looked at. After a start, that is told
-// only of what the source no longer has.
-func (w showWork) edited(want *unstructured.Unstructured) bool {
+// in the workspace wrote it, since it was last looked at. After a start, who owns its
+// fields tells: what a schema defaults was written with our own write.
+func (w showWork) edited(want *unstructured.Unstructured, us string) bool {
 	if digestOf(want) != digestOf(w.shown) {
 		return true
 	}
-	if w.known.version == "" || w.known.version == w.shown.GetResourceVersion() {
+	if w.known.version == "" {
+		return addedByOthers(want, w.shown, us)
+	}
+	if w.known.version == w.shown.GetResourceVersion() {
 		return false // what a schema defaults is no edit
 	}
 	for field, value := range w.shown.Object {
@@ -287,7 +296,7 @@ func (l *lane) writeShown(ctx context.Context, ws client.Client, want *unstructu
 	switch {
 	case w.shown == nil:
 		err = ws.Create(ctx, now, client.FieldOwner(l.loop.manager))
-	case drifted(now.Object, w.shown.Object) || w.edited(want):
+	case drifted(now.Object, w.shown.Object) || w.edited(want, l.loop.manager):
 		now.SetUID(w.shown.GetUID())
 		now.SetResourceVersion(w.shown.GetResourceVersion())
 		err = ws.Update(ctx, now, client.FieldOwner(l.loop.manager))

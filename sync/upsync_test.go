@@ -13,6 +13,7 @@ import (
 
 	tmcenvtest "github.com/tmc-sdk/tmc/envtest"
 	syncer "github.com/tmc-sdk/tmc/sync"
+	"github.com/tmc-sdk/tmc/transform"
 )
 
 var (
@@ -60,11 +61,17 @@ func TestWhatIsBornOnAClusterIsShownByChoiceAndLeavesWithItsSource(t *testing.T)
 	w.waitOriginal(0, taken, field("data.mine", "eWVz"), field("data.password", nil))
 	require.True(t, apierrors.IsNotFound(w.tenant(0).Get(t.Context(), client.ObjectKey{Namespace: "default", Name: "private"}, object(secretKind, "", ""))))
 
-	// It goes with its source, though nobody was there to see that.
+	// It goes with its source, though nobody was there to see that; and what a tenant
+	// added meanwhile to another goes.
+	require.NoError(t, w.cluster("east").Create(t.Context(), born("kept")))
+	kept := object(secretKind, "default", "kept")
+	w.waitOriginal(0, kept, field("data.password", "c3dvcmRmaXNo"))
 	w.stopLoop()
 	require.NoError(t, w.cluster("east").Delete(t.Context(), source))
+	require.NoError(t, w.tenant(0).Patch(t.Context(), kept.DeepCopy(), client.RawPatch(types.MergePatchType, []byte(`{"data":{"mine":"aGE="},"metadata":{"labels":{"team":"blue"}}}`))))
 	w.start(syncer.Upsync(secretKind))
 	w.waitNoOriginal(0, shown)
+	w.waitOriginal(0, kept, field("data.password", "c3dvcmRmaXNo"), field("data.mine", nil), field("metadata.labels.team", nil))
 	w.waitOriginal(0, taken, field("data.mine", "eWVz"))
 }
 
@@ -99,12 +106,13 @@ func TestWhatBelongsToCopiesIsShown(t *testing.T) {
 	}
 	w.exportAgain(schemas...)
 	require.NoError(t, servers.kcp.Bind(t.Context(), w.tenants[0].Path, w.platform.Path, w.export))
+	w.rendering = []transform.Option{transform.WithReturned(serviceKind.GroupKind(), transform.MustPath("spec.clusterIP"))}
 	options := []syncer.Option{
 		syncer.Resources(serviceKind), syncer.UpsyncOf(podKind), syncer.UpsyncOf(eventKind), syncer.UpsyncOf(endpointsKind),
 	}
 	w.start(options...)
 	d, service := deployment("web", 1), object(serviceKind, "default", "web")
-	service.Object["spec"] = map[string]any{"ports": []any{map[string]any{"port": int64(80)}}}
+	service.Object["spec"] = map[string]any{"type": "LoadBalancer", "ports": []any{map[string]any{"port": int64(80)}}}
 	require.NoError(t, w.tenant(0).Create(t.Context(), d.DeepCopy()))
 	require.NoError(t, w.tenant(0).Create(t.Context(), service.DeepCopy()))
 	w.decide(0, target("east", 1), target("west", 1))
@@ -134,12 +142,30 @@ func TestWhatBelongsToCopiesIsShown(t *testing.T) {
 		ends.SetLabels(w.waitCopy(cluster, 0, service).GetLabels()) // as the Service's controller does, marks included
 		ends.Object["subsets"] = []any{map[string]any{"addresses": []any{map[string]any{"ip": "10.0.0.1"}}}}
 		make(ends)
+		w.setStatus(cluster, w.waitCopy(cluster, 0, service), map[string]any{
+			"loadBalancer": map[string]any{"ingress": []any{map[string]any{"hostname": cluster + ".example.org"}}},
+		})
 	}
+	w.waitOriginal(0, service, func(u *unstructured.Unstructured) error { // scenario 11: the addresses of all
+		list, _, _ := unstructured.NestedSlice(u.Object, "status", "loadBalancer", "ingress")
+		if len(list) != 2 || list[0].(map[string]any)["hostname"] != "east.example.org" || list[1].(map[string]any)["hostname"] != "west.example.org" {
+			return fmt.Errorf("addresses are %v", list)
+		}
+		return nil
+	})
 	w.waitOriginal(0, object(podKind, "default", pods["west"].GetName()), field("metadata.ownerReferences", nil))
 	shown := object(podKind, "default", pods["east"].GetName())
 	w.waitOriginal(0, shown, field("status.phase", "Pending"))
 	w.waitOriginal(0, object(eventKind, "default", "web.1-east"), field("involvedObject.name", "web"), field("involvedObject.uid", uid), field("involvedObject.namespace", "default"))
-	w.waitOriginal(0, object(eventKind, "default", "pod.1-west"), field("involvedObject.name", pods["west"].GetName()), field("involvedObject.namespace", "default"))
+	for cluster, pod := range pods { // as `kubectl describe pod` looks for them
+		uid := w.waitOriginal(0, object(podKind, "default", pod.GetName())).GetUID()
+		w.waitOriginal(0, object(eventKind, "default", "pod.1-"+cluster), field("involvedObject.name", pod.GetName()), field("involvedObject.namespace", "default"), field("involvedObject.uid", uid))
+		found := &unstructured.UnstructuredList{}
+		found.SetGroupVersionKind(eventKind.GroupVersion().WithKind("EventList"))
+		require.NoError(t, w.tenant(0).List(t.Context(), found, client.InNamespace("default"), client.MatchingFields{"involvedObject.name": pod.GetName(), "involvedObject.uid": string(uid)}))
+		require.Len(t, found.Items, 1)
+		require.Equal(t, "pod.1-"+cluster, found.Items[0].GetName())
+	}
 	w.waitOriginal(0, object(endpointsKind, "default", "web.east"))
 	w.waitOriginal(0, object(endpointsKind, "default", "web.west"))
 	for _, never := range []*unstructured.Unstructured{object(podKind, "default", "stray-east"), object(eventKind, "default", "stray.1-east")} {
@@ -168,4 +194,11 @@ func TestWhatBelongsToCopiesIsShown(t *testing.T) {
 		}
 		return nil
 	})
+
+	// Scenario 11: of what one cluster decides, its address comes back.
+	w.decide(0, target("east", 1))
+	address, _, err := unstructured.NestedString(w.waitCopy("east", 0, service).Object, "spec", "clusterIP")
+	require.NoError(t, err)
+	require.NotEmpty(t, address, "a real server assigns one")
+	w.waitOriginal(0, service, field("spec.clusterIP", address), condition("Synced", "True", "Synced"))
 }
