@@ -414,14 +414,16 @@ func queueGauges(tb testing.TB) map[string]float64 {
 }
 
 // Law 8: what a lost cluster holds is tried again later and later, not all the
-// time; and a cluster that returns is tended to at once.
+// time; and a cluster that returns is tended to at once. Scenario 17: what it still
+// runs when it returns is retired, once, and nothing flaps.
 func TestALostClusterCausesNoHotLoopAndIsTendedToOnItsReturn(t *testing.T) {
-	w := newWorld(t, 1)
-	w.start()
+	w, j := newWorld(t, 1), &journal{}
+	w.start(syncer.WithAudit(j))
 	d := deployment("web", 1)
 	require.NoError(t, w.tenant(0).Create(t.Context(), d.DeepCopy()))
 	w.decide(0, target("east", 1), target("west", 1))
-	w.setStatus("east", w.waitCopy("east", 0, d), ready(1))
+	kept := w.waitCopy("east", 0, d)
+	w.setStatus("east", kept, ready(1))
 	w.waitCopy("west", 0, d)
 	w.waitOriginal(0, d, condition("Synced", "True", "Synced"))
 
@@ -437,6 +439,13 @@ func TestALostClusterCausesNoHotLoopAndIsTendedToOnItsReturn(t *testing.T) {
 	back := time.Now()
 	w.waitNoCopy("west", 0, d)
 	require.Less(t, time.Since(back), 15*time.Second)
+	w.decide(0, target("east", 1)) // as the placement controller does when nothing is left
+	w.setStatus("east", kept, map[string]any{"replicas": int64(1)})
+	w.waitOriginal(0, d, field("status.readyReplicas", nil), condition("Synced", "True", "Synced"))
+	require.Equal(t, kept.GetUID(), w.waitCopy("east", 0, d).GetUID())
+	lines := slices.DeleteFunc(j.lines("Deployment"), func(line string) bool { return strings.HasSuffix(line, " failed") })
+	slices.Sort(lines)
+	require.Equal(t, []string{"created Placed east", "created Placed west", "deleted Moved west"}, lines)
 }
 
 // reconciles counts what the loop's controller has done so far.
