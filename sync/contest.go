@@ -117,9 +117,12 @@ func (l *lane) contest(ctx context.Context, key Key, todo intent, repairs int) *
 		"the copy was repaired %d times in a row: %s; have one of the two let go of it; it is repaired again later", repairs, strings.Join(fields, "; "))}
 }
 
-// changedBy says which fields of a copy its cluster changed in the write itself, as a
-// mutating webhook or policy does, or a server that writes a value in another way.
-func changedBy(cluster string, todo intent) string {
+// changedBy says which fields of a copy its cluster changed in the write itself, if any,
+// as a mutating webhook or policy does, or a server that writes a value in another way.
+func changedBy(cluster string, todo intent) []string {
+	if !todo.differs {
+		return nil
+	}
 	found := differencesOf(todo.rendered, todo.copied)
 	fields := make([]string, 0, mostFields+1)
 	for _, d := range found[:min(len(found), mostFields)] {
@@ -128,7 +131,7 @@ func changedBy(cluster string, todo intent) string {
 	if more := len(found) - len(fields); more > 0 {
 		fields = append(fields, fmt.Sprintf("and %d more fields", more))
 	}
-	return fmt.Sprintf("%s changes the copy as it is written (%s) by a webhook, a policy or of itself; it stays so", cluster, strings.Join(fields, "; "))
+	return []string{fmt.Sprintf("%s changes the copy as it is written (%s) by a webhook, a policy or of itself; it stays so", cluster, strings.Join(fields, "; "))}
 }
 
 // mostFields bounds of how many fields is told.

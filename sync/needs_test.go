@@ -25,7 +25,7 @@ func account(name string, secrets ...string) *unstructured.Unstructured {
 
 // runningAs makes a Deployment that runs as an account.
 func (s *scene) runningAs(name, account string) *unstructured.Unstructured {
-	d := s.simWorld.deployment(s.tenant, "default", name)
+	d := s.deployment(s.tenant, "default", name)
 	pod := at(d.Object, "spec", "template", "spec")
 	delete(pod, "volumes")
 	pod["serviceAccountName"] = account

@@ -80,9 +80,7 @@ func (l *Loop) observe(ctx context.Context, key Key, original *unstructured.Unst
 			case err != nil || todo.action != nothing || todo.awaited || seen.Copy == nil:
 				s.pending++
 			default:
-				if todo.differs {
-					s.overruled = append(s.overruled, changedBy(name, todo))
-				}
+				s.overruled = append(s.overruled, changedBy(name, todo)...)
 				below, pending := lane.told(seen.Copy)
 				if refusal = below; pending {
 					s.pending++
