@@ -35,14 +35,15 @@ type endpoint struct {
 	shared sync.Map
 }
 
-// options of the provider that serves this endpoint alone.
-func (e *endpoint) options(scheme *runtime.Scheme, logger logr.Logger) provider.Options {
+// options of the provider that serves this endpoint alone, until ctx ends.
+func (e *endpoint) options(ctx context.Context, scheme *runtime.Scheme, logger logr.Logger) provider.Options {
 	quiet := logr.Discard()
 	if sink := logger.GetSink(); sink != nil {
 		// The provider logs whole objects at Info for each event.
 		quiet = logr.New(errorsOnly{sink})
 	}
 	ready := provider.ConditionReadyFunc("Ready")
+	objects := &leanOnce{ctx: ctx, logger: logger}
 	return provider.Options{
 		Scheme:              scheme,
 		EndpointSliceObject: &apisv1alpha1.APIExportEndpointSlice{},
@@ -60,7 +61,11 @@ func (e *endpoint) options(scheme *runtime.Scheme, logger logr.Logger) provider.
 			}
 			return nil, nil
 		},
-		NewCluster: func(cfg *rest.Config, name logicalcluster.Name, shared mcpcache.WildcardCache, scheme *runtime.Scheme, recorder mcrecorder.EventRecorderGetter) (*mcpcache.ScopedCluster, error) {
+		NewCluster: func(cfg *rest.Config, name logicalcluster.Name, bindings mcpcache.WildcardCache, scheme *runtime.Scheme, recorder mcrecorder.EventRecorderGetter) (*mcpcache.ScopedCluster, error) {
+			shared, err := objects.get(cfg, scheme, bindings)
+			if err != nil {
+				return nil, err
+			}
 			e.shared.Store(multicluster.ClusterName(name), shared)
 			return mcpcache.NewScopedCluster(cfg, name, shared, scheme, recorder)
 		},

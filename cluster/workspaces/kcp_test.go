@@ -269,6 +269,11 @@ func TestWorkspacesComeAndGo(t *testing.T) {
 	list, err := w.watcher.List(ctx, w.name(1), widgets, "")
 	require.NoError(t, err)
 	require.Len(t, list, 1, "a workspace shows its own objects only")
+	require.Empty(t, list[0].GetManagedFields(), "who owns which field is not kept")
+	live := &unstructured.Unstructured{}
+	live.SetGroupVersionKind(widgets)
+	require.NoError(t, w.client(w.tenants[1]).Get(ctx, client.ObjectKeyFromObject(&list[0]), live))
+	require.NotEmpty(t, live.GetManagedFields(), "kcp has it")
 	_, err = w.watcher.Get(ctx, w.name(0), widgets, client.ObjectKey{Namespace: "default", Name: "other"})
 	require.True(t, client.IgnoreNotFound(err) == nil && err != nil, "got %v", err)
 

@@ -230,7 +230,9 @@ func (p *Provider) serve(ctx context.Context, e *endpoint, aware multicluster.Aw
 	if err := answers(ctx, cfg); err != nil {
 		return err
 	}
-	inner, err := provider.NewProvider(p.cfg, p.slice, e.options(p.scheme, logger))
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	inner, err := provider.NewProvider(p.cfg, p.slice, e.options(ctx, p.scheme, logger))
 	if err != nil {
 		return err
 	}
