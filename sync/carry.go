@@ -113,7 +113,9 @@ func (l *lane) apply(ctx context.Context, key Key, original *unstructured.Unstru
 	}
 	l.loop.metrics.applied(l.name, o.refusal)
 	l.record(key, o)
-	l.loop.enqueue(key, false)
+	if !o.toldByWatch(before) {
+		l.loop.enqueue(key, false)
+	}
 	switch {
 	case o.unfit():
 		l.queue.AddAfter(errand{key: key}, schemaRetry)
@@ -122,6 +124,13 @@ func (l *lane) apply(ctx context.Context, key Key, original *unstructured.Unstru
 		l.queue.AddAfter(errand{key: key}, requestTimeout) // should the watch miss it
 	}
 	return err != nil
+}
+
+// toldByWatch says whether what came of an apply is no news before the watch tells
+// of the copy: the loop is spared a look at what is still under way.
+func (o outcome) toldByWatch(before outcome) bool {
+	quiet := o.refusal == nil && before.refusal == nil && !before.contested
+	return quiet && o.fields == "" && (o.replaced != "" || !o.seen)
 }
 
 func (l *lane) applyCopy(ctx context.Context, key Key, original *unstructured.Unstructured, todo intent) (*unstructured.Unstructured, error) {

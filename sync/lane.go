@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"github.com/go-logr/logr"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/types"
@@ -146,13 +145,18 @@ func (l *Loop) strip(obj any) (any, error) {
 	if !ok {
 		return obj, nil
 	}
-	var ours []metav1.ManagedFieldsEntry
-	for _, entry := range u.GetManagedFields() {
-		if entry.Manager == l.manager {
+	metadata, _ := u.Object["metadata"].(map[string]any)
+	entries, _ := metadata["managedFields"].([]any) // not by GetManagedFields, which decodes and copies them
+	delete(metadata, "managedFields")
+	var ours []any
+	for _, entry := range entries {
+		if e, _ := entry.(map[string]any); e["manager"] == l.manager {
 			ours = append(ours, entry)
 		}
 	}
-	u.SetManagedFields(ours)
+	if len(ours) > 0 {
+		metadata["managedFields"] = ours
+	}
 	return u, nil
 }
 
