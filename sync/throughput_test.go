@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"os"
 	"runtime"
+	"slices"
+	"sync"
 	"testing"
 	"time"
 
@@ -18,6 +20,7 @@ import (
 	"sigs.k8s.io/multicluster-runtime/pkg/multicluster"
 
 	"github.com/tmc-sdk/tmc/placement/v1alpha1"
+	"github.com/tmc-sdk/tmc/transform"
 )
 
 // bulk is how much BenchmarkThroughput syncs: TMC_BULK, objects x workspaces.
@@ -43,7 +46,12 @@ func bulkOf(b *testing.B) (size bulk) {
 //   - end-to-end: against bare clients that write the same finalizer and the
 //     same status to kcp and apply the object, one after the other;
 //   - bulk, where kcp is not the limit: one override per workspace changes all
-//     copies, against bare server-side apply of as many changed objects.
+//     copies, against bare server-side apply of as many changed objects of the same
+//     content: with labels and annotations such as our marks, which are a third of
+//     what these small ones hold. Beside those without them it is given, too.
+//
+// It also changes the copies on two clusters while the third is frozen and has work
+// to do, against the same while the third rests.
 //
 // Between the two it starts the loop anew, which must write nothing, against bare
 // lists of the same objects. It states the writes per object on each side, the heap
@@ -86,18 +94,54 @@ func BenchmarkThroughput(b *testing.B) {
 
 		w.restart(b)
 		bulk := w.overrideAll(b, size)
+		w.besideFrozen(b, size)
 		clients := w.virtual(b)
 		w.stopLoop()
 		b.ReportMetric(float64(size.objects)/bulk.Seconds(), "bulk-applies/s")
 
-		w.rawApply(b, size, "1") // makes them, with namespaces and all that is first
-		raw := w.rawApply(b, size, "2")
+		w.rawApply(b, size, "1", marked) // makes them, with namespaces and all that is first
+		raw := w.rawApply(b, size, "2", marked)
 		b.ReportMetric(float64(size.objects)/raw.Seconds(), "raw-applies/s")
 		b.ReportMetric(raw.Seconds()/bulk.Seconds(), "bulk-ratio")
+		w.rawApply(b, size, "3", unmarked)
+		smaller := w.rawApply(b, size, "4", unmarked)
+		b.ReportMetric(smaller.Seconds()/bulk.Seconds(), "bulk-ratio-beside-unmarked")
 
 		rawRate := float64(size.objects) / w.rawEndToEnd(b, size, clients).Seconds()
 		b.ReportMetric(rawRate, "raw-objects/s")
 		b.ReportMetric(rate/rawRate, "end-to-end-ratio")
+	}
+}
+
+// BenchmarkGrowth logs how heap, goroutines and watches of the loop grow with
+// workspaces, with 200 objects all the while: 10 workspaces that have them, and then
+// others, each with a Placement, up to 50 and 200. Making those takes most of the time.
+//
+//	go test ./sync -run '^$' -bench Growth -benchtime 1x -timeout 2h
+func BenchmarkGrowth(b *testing.B) {
+	const objects = 200
+	w := newWorld(b, 10)
+	for range b.N {
+		empty := heap()
+		w.start()
+		w.create(b, 0, objects)
+		for _, workspaces := range []int{10, 50, 200} {
+			had := len(w.tenants)
+			w.tenants = append(w.tenants, w.moreTenants(had, workspaces)...)
+			for i := range w.tenants {
+				if i >= had || workspaces == 10 {
+					w.decide(i, target(servers.clusters[i%3].Name(), 1))
+				}
+			}
+			within(b, time.Hour, "all is synced and reported", func() error { return w.restsAfter(2 * objects) })
+			within(b, time.Hour, "all workspaces are known", func() error {
+				last := multicluster.ClusterName(w.tenants[len(w.tenants)-1].Cluster)
+				_, err := w.loop.Remaining(b.Context(), last, types.NamespacedName{Namespace: "default", Name: "default"}, servers.clusters[0].Name())
+				return err
+			})
+			w.logSize(b, objects, empty)
+		}
+		w.stopLoop()
 	}
 }
 
@@ -196,23 +240,104 @@ func atLeast(c *counter, n int64) error {
 // how long it took until all were applied.
 func (w *world) overrideAll(b *testing.B, size bulk) time.Duration {
 	b.Helper()
+	return w.override(b, size, "all", 0, 1, 2)
+}
+
+// override changes the copies on these clusters by an override in each of the
+// workspaces that are placed there, and returns how long it took until all were
+// applied.
+func (w *world) override(b *testing.B, size bulk, label string, clusters ...int) time.Duration {
+	b.Helper()
+	eventually(b, "the loop rests", w.queueEmpty)
 	w.physical.reset()
-	patch := client.RawPatch(types.MergePatchType, []byte(`{"spec":{"overrides":[{"mergePatch":{"metadata":{"labels":{"bulk":"yes"}}}}]}}`))
 	began := time.Now()
-	parallel(b, 8, len(w.tenants), func(i int) error {
+	copies := w.demand(b, size, label, clusters...)
+	within(b, time.Hour, "every copy is changed", func() error {
+		if got := w.physical.answered.Load(); got < int64(copies) {
+			return fmt.Errorf("%d of %d", got, copies)
+		}
+		return nil
+	})
+	return time.Since(began)
+}
+
+// demand writes an override into the workspaces that are placed on these clusters,
+// and returns how many copies it changes.
+func (w *world) demand(b *testing.B, size bulk, label string, clusters ...int) (copies int) {
+	b.Helper()
+	patch := client.RawPatch(types.MergePatchType, fmt.Appendf(nil, `{"spec":{"overrides":[{"mergePatch":{"metadata":{"labels":{"bulk":%q}}}}]}}`, label))
+	var there []int
+	for i := range w.tenants {
+		if slices.Contains(clusters, i%len(servers.clusters)) {
+			there = append(there, i)
+		}
+	}
+	parallel(b, 8, len(there), func(i int) error {
 		p := &unstructured.Unstructured{}
 		p.SetGroupVersionKind(v1alpha1.GroupVersion.WithKind("Placement"))
 		p.SetNamespace("default")
 		p.SetName("default")
-		return w.tenant(i).Patch(b.Context(), p, patch)
+		return w.tenant(there[i]).Patch(b.Context(), p, patch)
 	})
-	within(b, time.Hour, "every copy is changed", func() error { return atLeast(&w.physical, int64(size.objects)) })
-	return time.Since(began)
+	return len(there) * size.objects / size.tenants
+}
+
+// besideFrozen measures how fast copies on two clusters are changed while the third
+// is frozen with work of its own to do, beside how fast that is while it rests: once
+// before and once after.
+func (w *world) besideFrozen(b *testing.B, size bulk) {
+	b.Helper()
+	healthy := w.override(b, size, "before", 0, 1)
+	require.NoError(b, servers.clusters[2].Freeze())
+	thaw := sync.OnceFunc(func() { require.NoError(b, servers.clusters[2].Thaw()) })
+	defer thaw()
+	w.physical.reset()
+	waiting := w.demand(b, size, "frozen", 2)
+	within(b, time.Minute, "writes to the frozen cluster are under way", func() error { return atLeast(&w.physical, min(8, int64(waiting))) })
+	w.physical.reset()
+	began := time.Now()
+	copies := w.demand(b, size, "frozen", 0, 1)
+	within(b, time.Hour, "the others are changed", func() error {
+		if got := w.physical.answered.Load(); got < int64(copies) {
+			return fmt.Errorf("%d of %d", got, copies)
+		}
+		return nil
+	})
+	frozen := time.Since(began)
+	thaw()
+	within(b, time.Hour, "the third catches up", func() error {
+		if got := w.physical.answered.Load(); got < int64(copies+waiting) {
+			return fmt.Errorf("%d of %d", got, copies+waiting)
+		}
+		return w.queueEmpty()
+	})
+	healthy = (healthy + w.override(b, size, "after", 0, 1)) / 2
+	b.ReportMetric(float64(copies)/frozen.Seconds(), "beside-frozen-applies/s")
+	b.ReportMetric(healthy.Seconds()/frozen.Seconds(), "beside-frozen-ratio")
+}
+
+// marked gives an object what a copy bears beside the original's content, with a
+// digest that changes at each write. It is nobody's: the installation is not ours.
+func marked(u *unstructured.Unstructured, round string) {
+	origin := transform.Origin{LogicalCluster: "2aa5v0rwq0ae5fud", Namespace: u.GetNamespace(), Name: u.GetName(), UID: "a1eb1d93-26fc-458a-a24a-c9945ed361f7"}
+	u.SetLabels(map[string]string{
+		"bulk": round, transform.LabelInstallation: "raw", transform.LabelLogicalCluster: origin.LogicalCluster, transform.LabelBucket: "206",
+	})
+	u.SetAnnotations(map[string]string{
+		transform.AnnotationDigest: "9dbd18fce428a54" + round, transform.AnnotationMarks: "v1", transform.AnnotationUID: string(origin.UID),
+		transform.AnnotationName: origin.Name, transform.AnnotationNamespace: origin.Namespace,
+	})
+}
+
+// unmarked changes an object that bears no marks.
+func unmarked(u *unstructured.Unstructured, round string) {
+	u.SetName("un" + u.GetName())
+	u.SetLabels(map[string]string{"bulk": round})
 }
 
 // rawApply applies as many objects by bare clients, as many at once as the
 // loop.
-func (w *world) rawApply(b *testing.B, size bulk, label string) time.Duration {
+func (w *world) rawApply(b *testing.B, size bulk, round string, finish func(u *unstructured.Unstructured, round string)) time.Duration {
 	b.Helper()
 	began := time.Now()
 	var group errgroup.Group
@@ -221,7 +346,7 @@ func (w *world) rawApply(b *testing.B, size bulk, label string) time.Duration {
 		cl := w.cluster(servers.clusters[i%3].Name())
 		group.Go(func() error {
 			u := deployment(fmt.Sprintf("raw-%d", i), 1)
-			u.SetLabels(map[string]string{"bulk": label})
+			finish(u, round)
 			return cl.Apply(b.Context(), client.ApplyConfigurationFromUnstructured(u), client.FieldOwner("raw"), client.ForceOwnership)
 		})
 	}

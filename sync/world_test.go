@@ -174,6 +174,7 @@ type loop struct {
 // counter counts the requests that write.
 type counter struct {
 	n        atomic.Int64
+	answered atomic.Int64 // of those, with whatever answer
 	watching atomic.Int64 // watches that are open
 	mu       sync.Mutex
 	log      []string
@@ -193,6 +194,11 @@ func (c counting) RoundTrip(r *http.Request) (*http.Response, error) {
 		c.c.mu.Lock()
 		c.c.log = append(c.c.log, r.Method+" "+r.URL.Path)
 		c.c.mu.Unlock()
+		resp, err := c.next.RoundTrip(r)
+		if err == nil {
+			c.c.answered.Add(1)
+		}
+		return resp, err
 	}
 	if query := r.URL.Query(); query.Get("watch") != "" {
 		c.c.mu.Lock()
@@ -243,6 +249,7 @@ func (c *counter) reset() {
 	defer c.mu.Unlock()
 	c.log = nil
 	c.n.Store(0)
+	c.answered.Store(0)
 }
 
 var worlds atomic.Int32
@@ -262,17 +269,23 @@ func newWorld(tb testing.TB, tenants int) *world {
 			stages.give(s)
 		}
 	})
-	more := make([]tmcenvtest.Workspace, max(tenants-len(s.tenants), 0))
-	parallel(tb, 4, len(more), func(i int) (err error) {
-		if more[i], err = workspace(tb.Context(), fmt.Sprintf("tenant-%s-%d", w.id, i+1)); err == nil {
-			err = servers.kcp.Bind(tb.Context(), more[i].Path, s.platform.Path, exportName)
-		}
-		return err
-	})
-	s.tenants = append(s.tenants, more...)
+	s.tenants = append(s.tenants, w.moreTenants(len(s.tenants), tenants)...)
 	w.tenants = slices.Clone(s.tenants[:tenants])
 	w.fleet = w.startFleet((*tmcenvtest.Cluster).Config)
 	return w
+}
+
+// moreTenants makes those that are lacking from have to want.
+func (w *world) moreTenants(have, want int) []tmcenvtest.Workspace {
+	w.t.Helper()
+	more := make([]tmcenvtest.Workspace, max(want-have, 0))
+	parallel(w.t, 4, len(more), func(i int) (err error) {
+		if more[i], err = workspace(w.t.Context(), fmt.Sprintf("tenant-%s-%d", w.id, have+i)); err == nil {
+			err = servers.kcp.Bind(w.t.Context(), more[i].Path, w.platform.Path, exportName)
+		}
+		return err
+	})
+	return more
 }
 
 // newWorldWithoutExport leaves the export, and who binds it, to the test.

@@ -1,14 +1,18 @@
-// Command plot draws the time of a decision against the size of the fleet, from
-// the output of go test -bench on standard input, as SVG on standard output:
+// Command plot draws a metric of benchmarks against a number in their names, from the
+// output of go test -bench on standard input, as SVG on standard output. Both axes are
+// logarithmic:
 //
 //	go test ./placement -run '^$' -bench Reference -cpu 1 | go run ./.ci/plot > docs/placement-speed.svg
+//	go test ./sync -run '^$' -bench Memory -benchtime 1x | go run ./.ci/plot -x objects -unit B/object/target
 //
-// Lines of other schedulers are taken from the input too: any benchmark named
-// .../clusters=N/WHO or .../clusters=N gives a point.
+// Of a benchmark named .../x=N/WHO or .../WHO/x=N, WHO is the line that the point
+// belongs to; -name is that of one without.
 package main
 
 import (
 	"bufio"
+	"errors"
+	"flag"
 	"fmt"
 	"io"
 	"math"
@@ -16,102 +20,161 @@ import (
 	"regexp"
 	"slices"
 	"strconv"
+	"strings"
+	"time"
 )
 
-type point struct {
-	clusters, nanos float64
+type point struct{ x, y float64 }
+
+// plot is what to draw.
+type plot struct {
+	x, unit, title, name string
+
+	series map[string][]point
+	// Powers of ten that the axes span.
+	fromX, toX, fromY, toY float64
 }
 
-var line = regexp.MustCompile(`^Benchmark\w+/clusters=(\d+)(?:/(\w+))?(?:-\d+)?\s+\d+\s+([\d.]+) ns/op`)
-
 func main() {
-	series, err := read(os.Stdin)
-	if err == nil && len(series) == 0 {
-		err = fmt.Errorf("no line of the input is a benchmark over clusters")
-	}
-	if err != nil {
+	p := plot{series: map[string][]point{}}
+	flag.StringVar(&p.x, "x", "clusters", "the number in the names of benchmarks that is the abscissa")
+	flag.StringVar(&p.unit, "unit", "ns/op", "the metric")
+	flag.StringVar(&p.title, "title", "time of one decision, reference scenario", "what is over the plot")
+	flag.StringVar(&p.name, "name", "tmc", "the name of a line that has none")
+	flag.Parse()
+	if err := p.read(os.Stdin); err != nil {
 		fmt.Fprintln(os.Stderr, "plot:", err)
 		os.Exit(1)
 	}
-	draw(os.Stdout, series)
+	p.draw(os.Stdout)
 }
 
-func read(r io.Reader) (map[string][]point, error) {
-	series := map[string][]point{}
+var cpus = regexp.MustCompile(`-\d+$`)
+
+func (p *plot) read(r io.Reader) error {
 	lines := bufio.NewScanner(r)
 	for lines.Scan() {
-		m := line.FindStringSubmatch(lines.Text())
-		if m == nil {
+		fields := strings.Fields(lines.Text())
+		if len(fields) < 4 || !strings.HasPrefix(fields[0], "Benchmark") {
 			continue
 		}
-		clusters, err := strconv.ParseFloat(m[1], 64)
-		if err != nil {
-			return nil, fmt.Errorf("clusters of %q: %w", lines.Text(), err)
+		var x float64
+		var who []string
+		for _, part := range strings.Split(cpus.ReplaceAllString(fields[0], ""), "/")[1:] {
+			number, ok := strings.CutPrefix(part, p.x+"=")
+			if !ok {
+				who = append(who, part)
+				continue
+			}
+			var err error
+			if x, err = strconv.ParseFloat(number, 64); err != nil {
+				return fmt.Errorf("%s of %q: %w", p.x, lines.Text(), err)
+			}
 		}
-		nanos, err := strconv.ParseFloat(m[3], 64)
-		if err != nil {
-			return nil, fmt.Errorf("time of %q: %w", lines.Text(), err)
+		i := slices.Index(fields, p.unit)
+		if x <= 0 || i < 3 {
+			continue
 		}
-		who := m[2]
-		if who == "" {
-			who = "tmc"
+		y, err := strconv.ParseFloat(fields[i-1], 64)
+		if err != nil || y <= 0 {
+			return fmt.Errorf("%s of %q is no positive number", p.unit, lines.Text())
 		}
-		series[who] = append(series[who], point{clusters, nanos})
+		name := strings.Join(who, ", ")
+		if name == "" {
+			name = p.name
+		}
+		p.series[name] = append(p.series[name], point{x, y})
 	}
-	return series, lines.Err()
+	if err := lines.Err(); err != nil {
+		return err
+	}
+	return p.span()
 }
 
-// The drawing area, and the powers of ten that it spans.
-const (
-	left, right, top, bottom = 90.0, 560.0, 30.0, 330.0
-	fromX, toX               = 2, 6
-	fromY, toY               = 3, 9
-)
-
-func x(clusters float64) float64 {
-	return left + (math.Log10(clusters)-fromX)/(toX-fromX)*(right-left)
+// span finds what the axes have to show.
+func (p *plot) span() error {
+	if len(p.series) == 0 {
+		return fmt.Errorf("no line of the input is a benchmark over %s with %s", p.x, p.unit)
+	}
+	var xs, ys []float64
+	for _, points := range p.series {
+		for _, at := range points {
+			xs, ys = append(xs, math.Log10(at.x)), append(ys, math.Log10(at.y))
+		}
+	}
+	p.fromX, p.toX = math.Floor(slices.Min(xs)), math.Ceil(slices.Max(xs))
+	p.fromY, p.toY = math.Floor(slices.Min(ys)), math.Ceil(slices.Max(ys))
+	if p.fromX == p.toX || p.fromY == p.toY {
+		return errors.New("the points are too near to each other for axes of powers of ten")
+	}
+	return nil
 }
 
-func y(nanos float64) float64 {
-	return bottom - (math.Log10(nanos)-fromY)/(toY-fromY)*(bottom-top)
+// The drawing area.
+const left, right, top, bottom = 90.0, 560.0, 30.0, 330.0
+
+func (p *plot) atX(v float64) float64 {
+	return left + (math.Log10(v)-p.fromX)/(p.toX-p.fromX)*(right-left)
 }
 
-func draw(w io.Writer, series map[string][]point) {
+func (p *plot) atY(v float64) float64 {
+	return bottom - (math.Log10(v)-p.fromY)/(p.toY-p.fromY)*(bottom-top)
+}
+
+// label is what stands beside a power of ten.
+func (p *plot) label(v float64) string {
+	if p.unit != "ns/op" {
+		return strconv.FormatFloat(v, 'f', -1, 64)
+	}
+	text := time.Duration(v).String()
+	for _, unit := range []string{"ns", "µs", "ms", "s"} {
+		if number, ok := strings.CutSuffix(text, unit); ok {
+			return number + " " + unit
+		}
+	}
+	return text
+}
+
+func (p *plot) draw(w io.Writer) {
 	fmt.Fprintln(w, `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 680 390" font-family="sans-serif" font-size="13">`)
 	fmt.Fprintln(w, `<rect width="680" height="390" fill="white"/>`)
-	for p := fromX; p <= toX; p++ {
-		at := x(math.Pow10(p))
-		fmt.Fprintf(w, "<line x1=\"%.1f\" y1=\"%.1f\" x2=\"%.1f\" y2=\"%.1f\" stroke=\"#ddd\"/>\n", at, top, at, bottom)
-		fmt.Fprintf(w, "<text x=\"%.1f\" y=\"%.1f\" text-anchor=\"middle\">%.0f</text>\n", at, bottom+20, math.Pow10(p))
+	for power := p.fromX; power <= p.toX; power++ {
+		v := math.Pow(10, power)
+		fmt.Fprintf(w, "<line x1=\"%.1f\" y1=\"%.1f\" x2=\"%.1f\" y2=\"%.1f\" stroke=\"#ddd\"/>\n", p.atX(v), top, p.atX(v), bottom)
+		fmt.Fprintf(w, "<text x=\"%.1f\" y=\"%.1f\" text-anchor=\"middle\">%.0f</text>\n", p.atX(v), bottom+20, v)
 	}
-	for p, name := range []string{"1 µs", "10 µs", "100 µs", "1 ms", "10 ms", "100 ms", "1 s"} {
-		at := y(math.Pow10(fromY + p))
-		fmt.Fprintf(w, "<line x1=\"%.1f\" y1=\"%.1f\" x2=\"%.1f\" y2=\"%.1f\" stroke=\"#ddd\"/>\n", left, at, right, at)
-		fmt.Fprintf(w, "<text x=\"%.1f\" y=\"%.1f\" text-anchor=\"end\">%s</text>\n", left-8, at+4, name)
+	for power := p.fromY; power <= p.toY; power++ {
+		v := math.Pow(10, power)
+		fmt.Fprintf(w, "<line x1=\"%.1f\" y1=\"%.1f\" x2=\"%.1f\" y2=\"%.1f\" stroke=\"#ddd\"/>\n", left, p.atY(v), right, p.atY(v))
+		fmt.Fprintf(w, "<text x=\"%.1f\" y=\"%.1f\" text-anchor=\"end\">%s</text>\n", left-8, p.atY(v)+4, p.label(v))
 	}
-	fmt.Fprintf(w, "<text x=\"%.1f\" y=\"%.1f\" text-anchor=\"middle\">clusters</text>\n", (left+right)/2, bottom+42)
-	fmt.Fprintf(w, "<text x=\"%.1f\" y=\"18\">time of one decision, reference scenario</text>\n", left)
+	fmt.Fprintf(w, "<text x=\"%.1f\" y=\"%.1f\" text-anchor=\"middle\">%s</text>\n", (left+right)/2, bottom+42, p.x)
+	fmt.Fprintf(w, "<text x=\"%.1f\" y=\"18\">%s</text>\n", left, p.title)
 	colours := []string{"#c0392b", "#1f6fb2", "#2e8b57", "#8e44ad"}
-	names := make([]string, 0, len(series))
-	for name := range series {
+	names := make([]string, 0, len(p.series))
+	for name := range p.series {
 		names = append(names, name)
 	}
 	slices.Sort(names)
 	for i, name := range names {
-		points := series[name]
-		slices.SortFunc(points, func(a, b point) int { return int(a.clusters - b.clusters) })
-		path := ""
-		for j, p := range points {
-			verb := "L"
-			if j == 0 {
-				verb = "M"
-			}
-			path += fmt.Sprintf("%s%.1f %.1f ", verb, x(p.clusters), y(p.nanos))
-			fmt.Fprintf(w, "<circle cx=\"%.1f\" cy=\"%.1f\" r=\"3\" fill=\"%s\"/>\n", x(p.clusters), y(p.nanos), colours[i%len(colours)])
-		}
-		last := points[len(points)-1]
-		fmt.Fprintf(w, "<path d=\"%s\" fill=\"none\" stroke=\"%s\" stroke-width=\"2\"/>\n", path, colours[i%len(colours)])
-		fmt.Fprintf(w, "<text x=\"%.1f\" y=\"%.1f\" fill=\"%s\">%s</text>\n", x(last.clusters)+8, y(last.nanos)+4, colours[i%len(colours)], name)
+		p.drawLine(w, name, colours[i%len(colours)])
 	}
 	fmt.Fprintln(w, "</svg>")
+}
+
+func (p *plot) drawLine(w io.Writer, name, colour string) {
+	points := p.series[name]
+	slices.SortFunc(points, func(a, b point) int { return int(a.x - b.x) })
+	var path strings.Builder
+	for j, at := range points {
+		verb := "L"
+		if j == 0 {
+			verb = "M"
+		}
+		fmt.Fprintf(&path, "%s%.1f %.1f ", verb, p.atX(at.x), p.atY(at.y))
+		fmt.Fprintf(w, "<circle cx=\"%.1f\" cy=\"%.1f\" r=\"3\" fill=\"%s\"/>\n", p.atX(at.x), p.atY(at.y), colour)
+	}
+	last := points[len(points)-1]
+	fmt.Fprintf(w, "<path d=\"%s\" fill=\"none\" stroke=\"%s\" stroke-width=\"2\"/>\n", path.String(), colour)
+	fmt.Fprintf(w, "<text x=\"%.1f\" y=\"%.1f\" fill=\"%s\">%s</text>\n", p.atX(last.x)+8, p.atY(last.y)+4, colour, name)
 }
