@@ -90,7 +90,7 @@ func (l *lane) follow(ctx context.Context, kind schema.GroupVersionKind, f *foll
 		l.logger.Error(err, "Failed to watch copies", "kind", kind.String())
 		return
 	}
-	if !l.loop.world.await(ctx, informer.HasSynced) {
+	if !l.loop.world.synced(ctx, informer) {
 		return
 	}
 	candidates := l.loop.pipeline.KindsOn(kind)

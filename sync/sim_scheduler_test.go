@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"k8s.io/client-go/util/workqueue"
+	"sigs.k8s.io/controller-runtime/pkg/cache"
 )
 
 // scheduler runs tasks one at a time, each until it waits for something; which
@@ -287,6 +288,10 @@ func (p *process) surroundings() surroundings {
 		},
 		await: func(ctx context.Context, ready func() bool) bool {
 			s.park(func() bool { return ctx.Err() != nil || ready != nil && ready() }, nil)
+			return ctx.Err() == nil
+		},
+		synced: func(ctx context.Context, informer cache.Informer) bool {
+			s.park(func() bool { return ctx.Err() != nil || informer.HasSynced() }, nil)
 			return ctx.Err() == nil
 		},
 		spawn: func(fn func()) { s.spawn(p, p.name, fn) },

@@ -33,6 +33,8 @@ type surroundings struct {
 	// await blocks until ready says so; false if ctx ended. A nil ready never
 	// says so.
 	await func(ctx context.Context, ready func() bool) bool
+	// synced blocks until an informer has told of all that there is; false if ctx ended.
+	synced func(ctx context.Context, informer cache.Informer) bool
 	// spawn runs fn beside its caller.
 	spawn func(fn func())
 	// lock takes a lock that is held over calls to servers.
@@ -86,6 +88,9 @@ func realSurroundings() surroundings {
 				return false
 			}
 			return toolscache.WaitForCacheSync(ctx.Done(), ready)
+		},
+		synced: func(ctx context.Context, informer cache.Informer) bool {
+			return toolscache.WaitFor(ctx, "", informer.HasSyncedChecker())
 		},
 		spawn:   func(fn func()) { go fn() },
 		lock:    func(l locker) { l.Lock() },

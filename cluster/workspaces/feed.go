@@ -80,7 +80,7 @@ func (w *Watcher) follow(ctx context.Context, e *engagement, kind schema.GroupVe
 	}
 	atEnd = append(atEnd, func() { w.release(key, name, mine) })
 
-	if !toolscache.WaitForCacheSync(ctx.Done(), f.informer.HasSynced) {
+	if !toolscache.WaitFor(ctx, "", f.informer.HasSyncedChecker()) {
 		return
 	}
 	// What the informer told before the workspace was engaged had no one to
