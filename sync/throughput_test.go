@@ -113,7 +113,7 @@ func BenchmarkThroughput(b *testing.B) {
 	}
 }
 
-// BenchmarkGrowth logs how heap, goroutines and watches of the loop grow with
+// BenchmarkGrowth measures how heap, goroutines and watches of the loop grow with
 // workspaces, with 200 objects all the while: 10 workspaces that have them, and then
 // others, each with a Placement, up to 50 and 200. Making those takes most of the time.
 //
@@ -121,28 +121,31 @@ func BenchmarkThroughput(b *testing.B) {
 func BenchmarkGrowth(b *testing.B) {
 	const objects = 200
 	w := newWorld(b, 10)
-	for range b.N {
-		empty := heap()
-		w.start()
-		w.create(b, 0, objects)
-		for _, workspaces := range []int{10, 50, 200} {
-			had := len(w.tenants)
-			w.tenants = append(w.tenants, w.moreTenants(had, workspaces)...)
-			for i := range w.tenants {
-				if i >= had || workspaces == 10 {
-					w.decide(i, target(servers.clusters[i%3].Name(), 1))
-				}
-			}
-			within(b, time.Hour, "all is synced and reported", func() error { return w.restsAfter(2 * objects) })
-			within(b, time.Hour, "all workspaces are known", func() error {
-				last := multicluster.ClusterName(w.tenants[len(w.tenants)-1].Cluster)
-				_, err := w.loop.Remaining(b.Context(), last, types.NamespacedName{Namespace: "default", Name: "default"}, servers.clusters[0].Name())
-				return err
-			})
-			w.logSize(b, objects, empty)
+	empty := heap()
+	w.start()
+	w.create(b, 0, objects)
+	placed := 0
+	for _, workspaces := range []int{10, 50, 200} {
+		w.tenants = append(w.tenants, w.moreTenants(len(w.tenants), workspaces)...)
+		for ; placed < workspaces; placed++ {
+			w.decide(placed, target(servers.clusters[placed%3].Name(), 1))
 		}
-		w.stopLoop()
+		within(b, time.Hour, "all is synced and reported", func() error { return w.restsAfter(2 * objects) })
+		within(b, time.Hour, "all workspaces are known", func() error {
+			last := multicluster.ClusterName(w.tenants[workspaces-1].Cluster)
+			_, err := w.loop.Remaining(b.Context(), last, types.NamespacedName{Namespace: "default", Name: "default"}, servers.clusters[0].Name())
+			return err
+		})
+		b.Run(fmt.Sprintf("workspaces=%d", workspaces), func(b *testing.B) {
+			for range b.N {
+				b.ReportMetric(float64(heap()-empty)/1e6, "heap-MB")
+				b.ReportMetric(float64(runtime.NumGoroutine()), "goroutines")
+				b.ReportMetric(float64(w.upstream.watching.Load()), "watches-up")
+				b.ReportMetric(float64(w.physical.watching.Load()), "watches-down")
+			}
+		})
 	}
+	w.stopLoop()
 }
 
 // create creates the objects from one number to another, in all workspaces in turn.
@@ -252,13 +255,42 @@ func (w *world) override(b *testing.B, size bulk, label string, clusters ...int)
 	w.physical.reset()
 	began := time.Now()
 	copies := w.demand(b, size, label, clusters...)
+	w.waitChanged(b, label, copies, clusters...)
+	return time.Since(began)
+}
+
+// waitChanged waits until so many copies on these clusters are changed: as many
+// writes were answered. Answers that a broken connection lost never come; then the
+// copies tell, looked at when nothing has come for a while.
+func (w *world) waitChanged(b *testing.B, label string, copies int, clusters ...int) {
+	b.Helper()
+	answered, last := int64(0), time.Now()
 	within(b, time.Hour, "every copy is changed", func() error {
-		if got := w.physical.answered.Load(); got < int64(copies) {
-			return fmt.Errorf("%d of %d", got, copies)
+		now := w.physical.answered.Load()
+		if now >= int64(copies) {
+			return nil
+		}
+		err := fmt.Errorf("%d of %d", now, copies)
+		if now > answered {
+			answered, last = now, time.Now()
+		}
+		if time.Since(last) < 3*time.Second {
+			return err
+		}
+		changed := 0
+		for _, i := range clusters {
+			l := &unstructured.UnstructuredList{}
+			l.SetGroupVersionKind(deploymentKind.GroupVersion().WithKind("DeploymentList"))
+			if err := w.cluster(servers.clusters[i].Name()).List(b.Context(), l, client.MatchingLabels{transform.LabelInstallation: w.id, "bulk": label}); err != nil {
+				return err
+			}
+			changed += len(l.Items)
+		}
+		if last = time.Now(); changed < copies {
+			return err
 		}
 		return nil
 	})
-	return time.Since(began)
 }
 
 // demand writes an override into the workspaces that are placed on these clusters,
@@ -297,20 +329,10 @@ func (w *world) besideFrozen(b *testing.B, size bulk) {
 	w.physical.reset()
 	began := time.Now()
 	copies := w.demand(b, size, "frozen", 0, 1)
-	within(b, time.Hour, "the others are changed", func() error {
-		if got := w.physical.answered.Load(); got < int64(copies) {
-			return fmt.Errorf("%d of %d", got, copies)
-		}
-		return nil
-	})
+	w.waitChanged(b, "frozen", copies, 0, 1)
 	frozen := time.Since(began)
 	thaw()
-	within(b, time.Hour, "the third catches up", func() error {
-		if got := w.physical.answered.Load(); got < int64(copies+waiting) {
-			return fmt.Errorf("%d of %d", got, copies+waiting)
-		}
-		return w.queueEmpty()
-	})
+	w.waitChanged(b, "frozen", copies+waiting, 0, 1, 2)
 	healthy = (healthy + w.override(b, size, "after", 0, 1)) / 2
 	b.ReportMetric(float64(copies)/frozen.Seconds(), "beside-frozen-applies/s")
 	b.ReportMetric(healthy.Seconds()/frozen.Seconds(), "beside-frozen-ratio")
