@@ -99,7 +99,7 @@ func (l *Loop) everywhere() []namespaceKey {
 // noteEngaged remembers a workspace until it is disengaged.
 func (l *Loop) noteEngaged(ctx context.Context, ws multicluster.ClusterName) {
 	l.countEngaged(ws, 1)
-	context.AfterFunc(ctx, func() { l.countEngaged(ws, -1) })
+	l.world.after(ctx, func() { l.countEngaged(ws, -1) })
 }
 
 func (l *Loop) countEngaged(ws multicluster.ClusterName, by int) {

@@ -239,6 +239,9 @@ func (w *simWorld) dropLeft(tenant *simServer, ns string) {
 
 func (w *simWorld) nothingLeft(tenant *simServer, ns, cluster string) bool {
 	for _, p := range w.alive() {
+		if !p.holds(tenant.name) {
+			continue // its placement controller knows nothing of it
+		}
 		n, err := p.loop.Remaining(context.Background(), multicluster.ClusterName(tenant.name), types.NamespacedName{Namespace: ns, Name: "default"}, cluster)
 		if err == nil && n == 0 {
 			return true
@@ -423,6 +426,10 @@ func (w *simWorld) fault() {
 	s := w.scheduler
 	c := pick(s, slices.Concat(w.tenants, w.clusters, w.clusters))
 	end := s.now.Add(s.between(time.Second, 40*time.Second))
+	if w.replicas > 0 && s.chance(3) {
+		w.reshare()
+		return
+	}
 	switch s.dice.IntN(14) {
 	case 0, 1:
 		s.note("%s can't be reached until %s", c.name, end.Sub(epoch))
@@ -453,7 +460,9 @@ func (w *simWorld) fault() {
 			p := pick(s, alive)
 			p.frozen = end
 			s.note("%s freezes until %s", p.name, end.Sub(epoch))
-			if s.chance(2) && len(alive) == 1 {
+			if s.chance(2) && w.replicas > 0 {
+				w.reassign(p.replica) // and others take over
+			} else if s.chance(2) && len(alive) == 1 {
 				w.start() // and another takes over
 				s.until(end.Add(s.between(0, 5*time.Second)))
 				p.die()
@@ -483,16 +492,19 @@ func (w *simWorld) fault() {
 }
 
 func (w *simWorld) crash() {
+	one := w.replicas > 0 && !w.scheduler.chance(3)
 	for _, p := range w.alive() {
-		p.die()
+		if p.die(); one {
+			break
+		}
 	}
 	w.scheduler.pause(w.scheduler.between(0, 5*time.Second))
 	w.resurrect()
 }
 
-// resurrect starts a controller where none runs.
+// resurrect starts controllers that don't run.
 func (w *simWorld) resurrect() {
-	if len(w.alive()) == 0 {
+	for w.vacancy() {
 		w.start()
 	}
 }
@@ -518,7 +530,10 @@ func (w *simWorld) outOfSight(tenant *simServer, end time.Time) {
 func (w *simWorld) guard() {
 	s := w.scheduler
 	for {
-		s.park(func() bool { return len(w.alive()) == 0 }, nil)
+		s.park(w.vacancy, nil)
+		if w.replicas > 0 && s.chance(2) {
+			w.reassign(w.vacant()) // others take over, and give back
+		}
 		s.pause(s.between(0, 5*time.Second))
 		w.resurrect()
 	}

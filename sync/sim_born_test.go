@@ -297,7 +297,7 @@ func (c *checker) takenDown(s *simServer, a *acting, commit apisim.Commit) {
 	if there == nil || c.absent[id] >= a.since || there.GetDeletionTimestamp() != nil {
 		return
 	}
-	if belongs, _ := c.kin(cluster, there); !belongs || c.unsure[id.cluster] >= a.since || c.rivals(a) {
+	if belongs, _ := c.kin(cluster, there); !belongs || c.unsure[id.cluster] >= a.since || c.rivals(a, s.name) {
 		return // or it did not a moment ago
 	}
 	if lost := c.world.lostAfter; lost >= 0 {

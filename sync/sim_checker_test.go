@@ -164,6 +164,9 @@ func (c *checker) upstream(s *simServer, commit apisim.Commit) {
 		obj = commit.Before
 	}
 	born := slices.Contains(simBorn, obj.GroupVersionKind())
+	if a := c.world.acting; a != nil {
+		c.ofShare(a, s.name, commit)
+	}
 	if a := c.world.acting; a != nil && born {
 		c.shownByUs(s, a, commit)
 	} else if a != nil {
@@ -209,7 +212,7 @@ func (c *checker) upstreamByUs(s *simServer, a *acting, commit apisim.Commit) {
 // mayLetGo: the finalizer goes only when the last copy is gone (law 3).
 func (c *checker) mayLetGo(s *simServer, a *acting, cluster *simServer, original *unstructured.Unstructured) {
 	copied := c.copyOn(cluster, s.name, original)
-	if copied == nil || c.late[copied.GetUID()] || c.rivals(a) {
+	if copied == nil || c.late[copied.GetUID()] || c.rivals(a, s.name) {
 		return
 	}
 	state := a.process.states[cluster.name]
@@ -284,6 +287,15 @@ func (c *checker) physical(s *simServer, commit apisim.Commit) {
 	a := c.world.acting
 	if a == nil {
 		return
+	}
+	c.admitted(s, a, commit)
+	for _, u := range []*unstructured.Unstructured{commit.Before, commit.After} {
+		if u == nil {
+			continue
+		}
+		if marks, ok := transform.ReadMarks(u); ok && marks.Installation == simInstallation {
+			c.ofShare(a, marks.LogicalCluster, commit)
+		}
 	}
 	if commit.Before != nil && c.foreign(commit.Before) && !c.adopts(commit) {
 		c.violate(2, "%s: %s touches what is not ours on %s", a.process.name, commit.Request, s.name)
@@ -440,8 +452,11 @@ func sentMarks(r *apisim.Request) (transform.Marks, bool) {
 // rivals says whether an act may be that of one who did not know of another at the
 // same time: there are two, it began while there were two (seed 219), or what it read
 // in its caches may be from then (seeds 221 and 407).
-func (c *checker) rivals(a *acting) bool {
+func (c *checker) rivals(a *acting, tenant string) bool {
 	w := c.world
+	if w.replicas > 0 {
+		return w.rivalsOver(a, tenant)
+	}
 	return a.process.rivalled() || w.rivals > 0 && (a.since <= w.rivals || w.scheduler.now.Sub(w.rivalled) < mostLag)
 }
 
@@ -452,7 +467,7 @@ const mostLag = 10 * time.Second
 // controllers at once, which leader election forbids, one may know no better;
 // what it leaves must be gone in the end.
 func (c *checker) held(s *simServer, a *acting, commit apisim.Commit, original *unstructured.Unstructured, marks transform.Marks) {
-	if a.late || commit.Before != nil || c.rivals(a) {
+	if a.late || commit.Before != nil || c.rivals(a, marks.LogicalCluster) {
 		return
 	}
 	if original == nil || original.GetUID() != marks.UID || !slices.Contains(original.GetFinalizers(), a.process.loop.finalizer) {

@@ -25,7 +25,7 @@ func TestCheckerCatchesBrokenLaws(t *testing.T) {
 		t.Skip("takes a minute")
 	}
 	broken := map[string]struct {
-		law    int
+		law    any // its number, or what it is called
 		reason string
 		breaks func(w *simWorld)
 	}{
@@ -53,18 +53,7 @@ func TestCheckerCatchesBrokenLaws(t *testing.T) {
 				return nil, nil, false
 			}
 		}},
-		"3 the finalizer first": {3, "finalizers are said to be written, and are not", func(w *simWorld) {
-			w.sabotage.before = func(p *process, server *simServer, r *apisim.Request) (*apisim.Response, error, bool) {
-				if r.Verb == apisim.Patch && r.Subresource == "" && w.tenant(server.name) != nil {
-					if there := server.Peek(r.Kind, r.Namespace, r.Name); there != nil && there.GetDeletionTimestamp() == nil {
-						answer := there.DeepCopy() // of a server that says what it did not do
-						answer.SetFinalizers(append(answer.GetFinalizers(), p.loop.finalizer))
-						return &apisim.Response{Object: answer}, nil, true
-					}
-				}
-				return nil, nil, false
-			}
-		}},
+		"3 the finalizer first": {3, "finalizers are said to be written, and are not", func(w *simWorld) { w.sabotage.before = unwritten(w) }},
 		"3 and last": {3, "copies are said to be gone while they are there", func(w *simWorld) {
 			w.sabotage.before = func(p *process, server *simServer, r *apisim.Request) (*apisim.Response, error, bool) {
 				if r.Verb == apisim.Get && w.cluster(server.name) != nil && r.Kind != namespaceKind {
@@ -181,6 +170,17 @@ func TestCheckerCatchesBrokenLaws(t *testing.T) {
 				return nil, nil, false
 			}
 		}},
+		"2 what is another replica's share stays": {2, "a replica goes on with what is not of its share any more", func(w *simWorld) {
+			w.replicas = 2
+			w.sabotage.clinging = true
+		}},
+		"3 the finalizer first, of a replica that is alone": {3, "finalizers are said to be written by replicas, and are not", func(w *simWorld) {
+			w.replicas = 2
+			w.sabotage.before = unwritten(w)
+		}},
+		"audit has a record of every write": {"audit", "a record now and then is not made", func(w *simWorld) { w.sabotage.silent = true }},
+		"audit has but one":                 {"audit", "a record now and then is made twice", func(w *simWorld) { w.sabotage.chatty = true }},
+		"gate lets it pass first":           {"gate", "what a gate vetoes is done nevertheless", func(w *simWorld) { w.gated, w.sabotage.ajar = true, true }},
 		"10 what nothing mentions stays": {10, "what nothing mentions goes down", func(w *simWorld) {
 			w.sabotage.smuggle = true
 		}},
@@ -192,18 +192,36 @@ func TestCheckerCatchesBrokenLaws(t *testing.T) {
 	}
 	for name, tc := range broken {
 		t.Run(name, func(t *testing.T) {
+			prefix := fmt.Sprint(tc.law, ":")
+			if _, ok := tc.law.(int); ok {
+				prefix = "law " + prefix
+			}
 			var caught []string
 			for seed := range uint64(12) {
 				w := newSimWorld(seed, nil)
 				tc.breaks(w)
 				problems := w.play(90 * time.Second)
-				if slices.ContainsFunc(problems, func(p string) bool { return strings.HasPrefix(p, fmt.Sprintf("law %d:", tc.law)) }) {
+				if slices.ContainsFunc(problems, func(p string) bool { return strings.HasPrefix(p, prefix) }) {
 					return
 				}
 				caught = append(caught, problems...)
 			}
 			require.Failf(t, "not caught", "%s; instead: %s", tc.reason, strings.Join(caught, "\n"))
 		})
+	}
+}
+
+// unwritten answers writes of finalizers, and does not do them.
+func unwritten(w *simWorld) func(p *process, server *simServer, r *apisim.Request) (*apisim.Response, error, bool) {
+	return func(p *process, server *simServer, r *apisim.Request) (*apisim.Response, error, bool) {
+		if r.Verb == apisim.Patch && r.Subresource == "" && w.tenant(server.name) != nil {
+			if there := server.Peek(r.Kind, r.Namespace, r.Name); there != nil && there.GetDeletionTimestamp() == nil {
+				answer := there.DeepCopy() // of a server that says what it did not do
+				answer.SetFinalizers(append(answer.GetFinalizers(), p.loop.finalizer))
+				return &apisim.Response{Object: answer}, nil, true
+			}
+		}
+		return nil, nil, false
 	}
 }
 
@@ -215,6 +233,8 @@ func TestTheUnbrokenLoopKeepsTheLaws(t *testing.T) {
 		func(*simWorld) {},
 		func(w *simWorld) { w.lie = true },
 		func(w *simWorld) { w.poison = true },
+		func(w *simWorld) { w.replicas = 2 },
+		func(w *simWorld) { w.replicas, w.gated = 3, true },
 	} {
 		for seed := range uint64(2) {
 			w := newSimWorld(seed, nil)

@@ -39,6 +39,9 @@ type process struct {
 	skew   time.Duration // its clock is off by so much
 	frozen time.Time     // until then it does nothing, as a machine that is suspended
 
+	simShare
+	books *books
+
 	states map[string]*tmccluster.State
 	// returned says of clusters that are reachable again when the process saw that,
 	// in commits, and how long it had seen them away.
@@ -61,10 +64,14 @@ type simSpace struct {
 	cache   *simCache
 	synced  map[schema.GroupVersionKind]bool
 	ended   bool
+	leave   context.CancelFunc // ends the engagement; nil where there is none
 }
 
-// start runs a controller.
-func (w *simWorld) start() *process {
+// start runs a controller: where several share the work, of the first replica that
+// does not run.
+func (w *simWorld) start() *process { return w.startAs(w.vacant()) }
+
+func (w *simWorld) startAs(replica int) *process {
 	w.started++
 	p := &process{
 		world: w, name: fmt.Sprintf("p%d", w.started), states: map[string]*tmccluster.State{}, returned: map[string]simReturn{},
@@ -72,15 +79,13 @@ func (w *simWorld) start() *process {
 		skew:   time.Duration(w.scheduler.dice.IntN(7200)-3600) * time.Second,
 	}
 	p.ctx, p.cancel = context.WithCancel(context.Background())
-	w.scheduler.note("%s starts", p.name)
+	p.books = newBooks(p)
+	w.scheduler.note("%s starts as replica %d", p.name, replica)
 	pipeline, err := transform.NewPipeline(simInstallation)
 	if err != nil {
 		panic(err)
 	}
-	p.loop, err = newLoop(simProvider{p}, (*simFleet)(p), pipeline, logr.Discard(), []Option{
-		Resources(simDeployment), Related(simRelated...), WithWorkers(3, 2), ReleaseLostAfter(w.lostAfter),
-		UpsyncOf(simPod), UpsyncOf(simEvent, UpsyncClusterInName(true)),
-	})
+	p.loop, err = newLoop(simProvider{p}, (*simFleet)(p), pipeline, logr.Discard(), p.options(replica))
 	if err != nil {
 		panic(err)
 	}
@@ -88,7 +93,7 @@ func (w *simWorld) start() *process {
 	p.loop.watcher = simOriginals{p}
 	queue := newDiceQueue(w.scheduler, 5*time.Millisecond, Key.String)
 	queue.hasty = w.sabotage.hasty
-	p.loop.queue = &sinceQueue[Key]{queue, w}
+	p.loop.queue = &sinceQueue[Key]{queue, p}
 	close(p.loop.started)
 	p.loop.startUpsync(p.ctx)
 	p.loop.NotifyRetired(func(ws multicluster.ClusterName, _ types.NamespacedName, _ string) { w.nudged = true })
@@ -100,11 +105,31 @@ func (w *simWorld) start() *process {
 		w.scheduler.spawn(p, p.name+" worker", p.work)
 	}
 	w.scheduler.spawn(p, p.name+" fleet", p.probe)
+	if w.replicas > 0 {
+		w.scheduler.spawn(p, p.name+" share", p.followShare)
+	}
 	for _, tenant := range w.tenants {
 		p.engage(tenant)
 	}
 	w.processes = append(w.processes, p)
 	return p
+}
+
+// options are those of the loop of a process.
+func (p *process) options(replica int) []Option {
+	w := p.world
+	opts := []Option{
+		Resources(simDeployment), Related(simRelated...), WithWorkers(3, 2), ReleaseLostAfter(w.lostAfter),
+		UpsyncOf(simPod), UpsyncOf(simEvent, UpsyncClusterInName(true)), WithAudit(p.books),
+	}
+	if w.gated {
+		opts = append(opts, WithGate(p.books))
+	}
+	if w.replicas > 0 {
+		p.join(replica)
+		opts = append(opts, WithShare(p))
+	}
+	return opts
 }
 
 // work is what controller-runtime does around Reconcile.
@@ -144,6 +169,9 @@ func (p *process) die() {
 	}
 	if len(p.world.alive()) > 1 {
 		p.world.rivals, p.world.rivalled = p.world.commits, p.world.scheduler.now
+	}
+	for _, tenant := range p.world.tenants {
+		p.world.noteBelievers(tenant.name)
 	}
 	p.dead = true
 	p.cancel()
@@ -208,7 +236,7 @@ func (f *simFleet) Connection(name string) (*tmccluster.Connection, error) {
 func (f *simFleet) WaitForSync(context.Context) bool { return true }
 
 // connect builds what a lane speaks to its cluster by.
-func (p *process) connect(l *Loop, conn *tmccluster.Connection, _ labels.Selector) (*wires, error) {
+func (p *process) connect(l *Loop, conn *tmccluster.Connection, copies labels.Selector) (*wires, error) {
 	server := p.world.cluster(conn.Name)
 	strip := l.strip
 	if rosy := p.world.sabotage.rosy; rosy != nil {
@@ -216,7 +244,7 @@ func (p *process) connect(l *Loop, conn *tmccluster.Connection, _ labels.Selecto
 	}
 	return &wires{
 		live:      apisim.NewClient(server.Server, l.manager, p.transport(server)),
-		cached:    p.newCache(server, transform.SelectorFor(l.installation), toolscache.TransformFunc(strip)),
+		cached:    p.newCache(server, copies, toolscache.TransformFunc(strip)),
 		births:    simBirths{p: p, server: server},
 		discovery: simDiscovery{p: p, server: server},
 	}, nil
@@ -244,25 +272,51 @@ func (d simDiscovery) ServerPreferredNamespacedResources() ([]*metav1.APIResourc
 	return lists, nil
 }
 
-// engage shows a workspace to the process.
+// engage shows a workspace to the process: to its provider, and to its loop where it
+// is of its share.
 func (p *process) engage(server *simServer) {
 	name := multicluster.ClusterName(server.name)
 	if _, ok := p.spaces[name]; ok || p.dead {
 		return
 	}
+	p.show(server)
+	if p.mine(server.name) {
+		p.takeUp(server)
+	}
+}
+
+func (p *process) show(server *simServer) {
 	space := &simSpace{process: p, server: server, cache: p.newCache(server, nil, nil), synced: map[schema.GroupVersionKind]bool{}}
 	space.cache.ended = func() bool { return space.ended }
-	p.spaces[name] = space
+	p.spaces[multicluster.ClusterName(server.name)] = space
+}
+
+// takeUp engages a workspace that the provider knows.
+func (p *process) takeUp(server *simServer) {
+	name := multicluster.ClusterName(server.name)
+	space, ok := p.spaces[name]
+	if !ok || space.leave != nil {
+		return
+	}
+	var ctx context.Context
+	ctx, space.leave = context.WithCancel(p.ctx)
 	p.world.scheduler.note("%s engages %s", p.name, name)
-	_ = p.loop.Engage(p.ctx, name, space)
+	p.world.noteHolder(server.name, p)
+	_ = p.loop.Engage(ctx, name, space)
 }
 
 // disengage takes a workspace out of the process's sight.
 func (p *process) disengage(server *simServer) {
 	name := multicluster.ClusterName(server.name)
-	if space, ok := p.spaces[name]; ok {
-		space.ended = true
-		delete(p.spaces, name)
+	space, ok := p.spaces[name]
+	if !ok {
+		return
+	}
+	p.world.noteBelievers(server.name)
+	space.ended = true
+	delete(p.spaces, name)
+	if space.leave != nil {
+		space.leave()
 		p.world.scheduler.note("%s disengages %s", p.name, name)
 	}
 }
@@ -414,13 +468,16 @@ func (o simOriginals) List(ctx context.Context, name multicluster.ClusterName, k
 func (p *process) transport(server *simServer) apisim.Transport {
 	w := p.world
 	s := w.scheduler
-	return func(ctx context.Context, r *apisim.Request) (*apisim.Response, error) {
+	return func(ctx context.Context, r *apisim.Request) (resp *apisim.Response, err error) {
 		since := s.current.since
 		s.park(nil, nil) // others may go first
 		if ctx.Err() != nil {
 			return nil, ctx.Err()
 		}
 		w.requests++
+		if r.Writes() && w.cluster(server.name) != nil {
+			defer func() { p.books.wrote(server, r, err) }()
+		}
 		if answer := w.sabotage.before; answer != nil {
 			if resp, err, done := answer(p, server, r); done {
 				return resp, err
@@ -449,8 +506,9 @@ func (p *process) transport(server *simServer) apisim.Transport {
 // write carries a write to a server, or not, or twice, or late.
 func (p *process) write(ctx context.Context, server *simServer, r *apisim.Request, since int) (*apisim.Response, error) {
 	w, s := p.world, p.world.scheduler
+	by := s.current
 	do := func(late bool) (*apisim.Response, error) {
-		w.acting = &acting{process: p, since: since, late: late}
+		w.acting = &acting{process: p, task: by, since: since, late: late}
 		resp, err := server.Do(ctx, r)
 		w.acting = nil
 		s.note("%s %s on %s: %v", p.name, r, server.name, err)

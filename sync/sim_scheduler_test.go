@@ -295,6 +295,9 @@ func (p *process) surroundings() surroundings {
 			return ctx.Err() == nil
 		},
 		spawn: func(fn func()) { s.spawn(p, p.name, fn) },
+		after: func(ctx context.Context, fn func()) {
+			s.spawn(p, p.name, func() { s.park(func() bool { return ctx.Err() != nil }, nil); fn() })
+		},
 		lock: func(l locker) {
 			if got := l.TryLock(); !got {
 				s.park(func() bool { got = got || l.TryLock(); return got }, nil)
@@ -304,19 +307,20 @@ func (p *process) surroundings() surroundings {
 		queue: func() workqueue.TypedRateLimitingInterface[errand] {
 			q := newDiceQueue(s, 100*time.Millisecond, func(e errand) string { return fmt.Sprintf("%s %t %t", e.key, e.tidy, e.born) })
 			q.hasty = p.world.sabotage.hasty
-			return &sinceQueue[errand]{q, p.world}
+			return &sinceQueue[errand]{q, p}
 		},
 	}
 }
 
-// sinceQueue notes when a task began with what it works on.
+// sinceQueue notes when a task began with what it works on, and that it ended.
 type sinceQueue[T comparable] struct {
 	*diceQueue[T]
-	world *simWorld
+	process *process
 }
 
 func (q *sinceQueue[T]) Get() (T, bool) {
+	q.process.books.ended(q.s.current)
 	item, shutdown := q.diceQueue.Get()
-	q.s.current.since = q.world.commits
+	q.s.current.since = q.process.world.commits
 	return item, shutdown
 }

@@ -45,6 +45,9 @@ type simWorld struct {
 	settled                 bool // it has converged, and been silent
 	crashBefore, crashAfter int  // the write at which the controller dies
 
+	sharing
+	gated bool // a gate vetoes now and then
+
 	lie    bool // workspaces list nothing for a while
 	sick   bool // copies do not become healthy
 	poison bool // a tenant has an object that clusters refuse
@@ -63,6 +66,7 @@ type simWorld struct {
 // acting is a controller that writes.
 type acting struct {
 	process *process
+	task    *task
 	since   int  // commits when what it does began
 	late    bool // the write arrives after the controller gave up on it
 }
@@ -80,6 +84,12 @@ type sabotage struct {
 	hasty bool
 	// smuggle shows the loop mentions that are not there.
 	smuggle bool
+	// clinging replicas go on with what is not of their share any more.
+	clinging bool
+	// silent and chatty auditors are told of too little and too much.
+	silent, chatty bool
+	// ajar gates let pass what they veto.
+	ajar bool
 }
 
 // newSimWorld builds a world in which nothing happens yet.
@@ -87,6 +97,7 @@ func newSimWorld(seed uint64, trace func(string)) *simWorld {
 	w := &simWorld{
 		scheduler: newScheduler(seed), lostAfter: -1,
 		events: map[types.UID][]string{}, adopted: map[string]bool{},
+		sharing: sharing{owners: map[string]int{}, holders: map[string]*process{}, rivalries: map[string]rivalry{}},
 	}
 	w.scheduler.trace = trace
 	w.pipeline, _ = transform.NewPipeline(simInstallation)

@@ -37,6 +37,8 @@ type surroundings struct {
 	synced func(ctx context.Context, informer cache.Informer) bool
 	// spawn runs fn beside its caller.
 	spawn func(fn func())
+	// after runs fn once ctx has ended.
+	after func(ctx context.Context, fn func())
 	// lock takes a lock that is held over calls to servers.
 	lock func(locker)
 	// connect builds what a lane speaks to its cluster by, and watches the copies
@@ -93,6 +95,7 @@ func realSurroundings() surroundings {
 			return toolscache.WaitFor(ctx, "", informer.HasSyncedChecker())
 		},
 		spawn:   func(fn func()) { go fn() },
+		after:   func(ctx context.Context, fn func()) { context.AfterFunc(ctx, fn) },
 		lock:    func(l locker) { l.Lock() },
 		connect: connect,
 		queue: func() workqueue.TypedRateLimitingInterface[errand] {
