@@ -208,7 +208,7 @@ func (w *simWorld) converge() []string {
 // silence checks that nothing is written for ten minutes (law 6), but what is
 // refused, which is tried again now and then (law 8). Before that it lets pass what
 // waits for a second look: a controller that showed an Event of a Pod which has gone
-// since takes a tenant's edit of it back at the slow look, and may (seeds 4284, 5440).
+// since takes a tenant's edit of it back at the slow look, and may (seeds 4284 and 5944).
 func (w *simWorld) silence(after time.Duration, when string) {
 	s := w.scheduler
 	// A loop that writes without end is not played to the end.
