@@ -336,6 +336,19 @@ type informer struct {
 func (*informer) HasSynced() bool { return true }
 func (*informer) IsStopped() bool { return false }
 
+// HasSyncedChecker implements cache.Informer: all is known from the start.
+func (*informer) HasSyncedChecker() toolscache.DoneChecker { return synced{} }
+
+type synced struct{}
+
+func (synced) Name() string { return "memory" }
+
+func (synced) Done() <-chan struct{} {
+	done := make(chan struct{})
+	close(done)
+	return done
+}
+
 func (i *informer) AddEventHandler(h toolscache.ResourceEventHandler) (toolscache.ResourceEventHandlerRegistration, error) {
 	i.memory.mu.Lock()
 	defer i.memory.mu.Unlock()
