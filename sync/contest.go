@@ -102,19 +102,15 @@ func (l *lane) contest(ctx context.Context, key Key, todo intent, repairs int) *
 	if len(found) == 0 {
 		return nil
 	}
-	var fields []string
-	for _, d := range found[:min(len(found), mostFields)] {
+	fields := sayFew(found, func(d Difference) string {
 		who := "somebody"
 		if owners := ownersOf(live, d.steps, l.loop.manager); len(owners) > 0 {
 			who = strings.Join(owners, ", ")
 		}
-		fields = append(fields, fmt.Sprintf("%s is changed by %s (%s)", d.Path, who, d))
-	}
-	if more := len(found) - len(fields); more > 0 {
-		fields = append(fields, fmt.Sprintf("and %d more fields", more))
-	}
+		return fmt.Sprintf("%s is changed by %s (%s)", d.Path, who, d)
+	})
 	return &RefusalError{Reason: ReasonContested, Cluster: l.name, Message: fmt.Sprintf(
-		"the copy was repaired %d times in a row: %s; have one of the two let go of it; it is repaired again later", repairs, strings.Join(fields, "; "))}
+		"the copy was repaired %d times in a row: %s; have one of the two let go of it; it is repaired again later", repairs, fields)}
 }
 
 // changedBy says which fields of a copy its cluster changed in the write itself, if any,
@@ -123,19 +119,26 @@ func changedBy(cluster string, todo intent) []string {
 	if !todo.differs {
 		return nil
 	}
-	found := differencesOf(todo.rendered, todo.copied)
-	fields := make([]string, 0, mostFields+1)
-	for _, d := range found[:min(len(found), mostFields)] {
-		fields = append(fields, Difference{Path: d.Path, Was: d.Becomes, Becomes: d.Was}.String())
-	}
-	if more := len(found) - len(fields); more > 0 {
-		fields = append(fields, fmt.Sprintf("and %d more fields", more))
-	}
-	return []string{fmt.Sprintf("%s changes the copy as it is written (%s) by a webhook, a policy or of itself; it stays so", cluster, strings.Join(fields, "; "))}
+	fields := sayFew(differencesOf(todo.rendered, todo.copied), func(d Difference) string {
+		return Difference{Path: d.Path, Was: d.Becomes, Becomes: d.Was}.String()
+	})
+	return []string{fmt.Sprintf("%s changes the copy as it is written (%s) by a webhook, a policy or of itself; it stays so", cluster, fields)}
 }
 
 // mostFields bounds of how many fields is told.
 const mostFields = 3
+
+// sayFew describes the first mostFields of differences, and says how many more there are.
+func sayFew(found []Difference, say func(Difference) string) string {
+	var fields []string
+	for _, d := range found[:min(len(found), mostFields)] {
+		fields = append(fields, say(d))
+	}
+	if more := len(found) - len(fields); more > 0 {
+		fields = append(fields, fmt.Sprintf("and %d more fields", more))
+	}
+	return strings.Join(fields, "; ")
+}
 
 // judge says what came of a write that the cluster accepted: whether the answer
 // carries what was sent, and whether it is one more round in a fight.

@@ -87,17 +87,13 @@ func (l *Loop) tellRetired(ctx context.Context, key Key, where *assignment) {
 
 // allCopies returns the originals of all copies of a kind on the cluster.
 func (l *lane) allCopies(ctx context.Context, kind schema.GroupVersionKind) []Key {
-	list := &unstructured.UnstructuredList{}
-	as, ready := l.copiesKnown(kind)
-	list.SetGroupVersionKind(as.GroupVersion().WithKind(as.Kind + "List"))
-	if !ready || l.cached.List(ctx, list) != nil {
+	copies, err := l.listCopies(ctx, kind)
+	if err != nil {
 		return nil
 	}
-	keys := make([]Key, 0, len(list.Items))
-	for i := range list.Items {
-		if marks, ok := transform.ReadMarks(&list.Items[i]); ok && ofKind(kind, as, marks) {
-			keys = append(keys, keyOf(kind, marks.Origin))
-		}
+	keys := make([]Key, 0, len(copies))
+	for i := range copies {
+		keys = append(keys, originOf(kind, &copies[i]))
 	}
 	return keys
 }
@@ -105,24 +101,21 @@ func (l *lane) allCopies(ctx context.Context, kind schema.GroupVersionKind) []Ke
 // copiesOf returns the originals in a namespace of which the cluster holds
 // copies of a kind.
 func (l *lane) copiesOf(ctx context.Context, kind schema.GroupVersionKind, ns namespaceKey) ([]Key, error) {
-	as, ready := l.copiesKnown(kind)
-	if !ready || !l.covers(ns.workspace) {
+	if !l.covers(ns.workspace) {
 		return nil, errUnknown
 	}
-	list := &unstructured.UnstructuredList{}
-	list.SetGroupVersionKind(as.GroupVersion().WithKind(as.Kind + "List"))
 	var opts []client.ListOption
 	if ns.namespace != "" {
 		at := l.loop.locate(Key{Kind: kind, Workspace: ns.workspace, Namespace: ns.namespace, Name: "any"})
 		opts = append(opts, client.InNamespace(at.Namespace))
 	}
-	if err := l.cached.List(ctx, list, opts...); err != nil {
+	copies, err := l.listCopies(ctx, kind, opts...)
+	if err != nil {
 		return nil, err
 	}
 	var keys []Key
-	for i := range list.Items {
-		marks, ok := transform.ReadMarks(&list.Items[i])
-		if key := keyOf(kind, marks.Origin); ok && ofKind(kind, as, marks) && key.namespace() == ns {
+	for i := range copies {
+		if key := originOf(kind, &copies[i]); key.namespace() == ns {
 			keys = append(keys, key)
 		}
 	}
@@ -136,17 +129,29 @@ func (l *lane) copiesIn(ctx context.Context, kind schema.GroupVersionKind, names
 	if l.unserved(kind) {
 		return nil, nil
 	}
+	return l.listCopies(ctx, kind, client.InNamespace(namespace))
+}
+
+// listCopies lists copies of a kind from the cache: errUnknown until all are known.
+// They are shared and must not be changed.
+func (l *lane) listCopies(ctx context.Context, kind schema.GroupVersionKind, opts ...client.ListOption) ([]unstructured.Unstructured, error) {
 	as, ready := l.copiesKnown(kind)
 	if !ready {
 		return nil, errUnknown
 	}
 	list := &unstructured.UnstructuredList{}
 	list.SetGroupVersionKind(as.GroupVersion().WithKind(as.Kind + "List"))
-	if err := l.cached.List(ctx, list, client.InNamespace(namespace)); err != nil {
+	if err := l.cached.List(ctx, list, opts...); err != nil {
 		return nil, err
 	}
 	return slices.DeleteFunc(list.Items, func(u unstructured.Unstructured) bool {
 		marks, ok := transform.ReadMarks(&u)
 		return !ok || !ofKind(kind, as, marks)
 	}), nil
+}
+
+// originOf returns the original of what listCopies returned.
+func originOf(kind schema.GroupVersionKind, copied *unstructured.Unstructured) Key {
+	marks, _ := transform.ReadMarks(copied)
+	return keyOf(kind, marks.Origin)
 }
