@@ -50,12 +50,16 @@ func (l *lane) carryOut(ctx context.Context, key Key) (again bool) {
 	}
 	switch todo := l.loop.intend(ctx, l, key, original, where); todo.action {
 	case apply:
+		if l.awaitsMentioned(ctx, key, original) {
+			return false
+		}
 		taken.rendered = l.loop.tracing.time()
 		todo.steps = &taken
 		return l.apply(ctx, key, original, todo)
 	case retire:
 		return l.retire(ctx, key, original)
 	case nothing:
+		l.waitNoMore(key)
 		l.stays(ctx, key)
 		l.fits(key)
 		l.settle(key, todo)
@@ -109,10 +113,14 @@ func (l *lane) apply(ctx context.Context, key Key, original *unstructured.Unstru
 		l.logger.V(1).Info("Copy was not applied", "key", key.String(), "error", err.Error())
 	} else {
 		o = l.judge(key, before, o, todo, applied, contested)
+		l.waitNoMore(key)
 		l.stays(ctx, key)
 	}
 	l.loop.metrics.applied(l.name, o.refusal)
 	l.record(key, o)
+	if o.refusal != nil {
+		l.wakeWaiting(key)
+	}
 	if !o.toldByWatch(before) {
 		l.loop.enqueue(key, false)
 	}

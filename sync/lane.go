@@ -49,6 +49,7 @@ type lane struct {
 	kinds    map[schema.GroupVersionKind]*followed
 	adjust   func() // follows what the loop follows; nil until the lane starts
 	outcomes map[Key]outcome
+	order    order
 	strays   map[Key]stray       // copies that lost their marks in a write of ours
 	parting  map[Key]parting     // copies that go when nobody names them any more
 	awaiting map[Key]awaited     // Events that wait for what they are about to be shown
@@ -106,7 +107,7 @@ func newLane(loop *Loop, conn *tmccluster.Connection, logger logr.Logger) (*lane
 	l := &lane{
 		name: conn.Name, uid: conn.UID, loop: loop, logger: logger.WithValues("physicalCluster", conn.Name), done: conn.Done(),
 		wires: *w, watching: watching, queue: loop.world.queue(),
-		kinds: map[schema.GroupVersionKind]*followed{}, outcomes: map[Key]outcome{}, made: map[string]time.Time{}, furnished: map[string]bool{}, strays: map[Key]stray{}, buried: map[Key][]Tombstone{}, parting: map[Key]parting{}, awaiting: map[Key]awaited{},
+		kinds: map[schema.GroupVersionKind]*followed{}, outcomes: map[Key]outcome{}, order: newOrder(), made: map[string]time.Time{}, furnished: map[string]bool{}, strays: map[Key]stray{}, buried: map[Key][]Tombstone{}, parting: map[Key]parting{}, awaiting: map[Key]awaited{},
 		nurseries: map[schema.GroupVersionKind]*nursery{},
 	}
 	for _, rule := range loop.opts.upsync {
@@ -236,6 +237,7 @@ func (l *lane) forget(key Key) {
 		l.queueTidy(key)
 	}
 	delete(l.outcomes, key)
+	l.order.end(key)
 	delete(l.strays, key)
 	delete(l.parting, key)
 }

@@ -68,8 +68,9 @@ func Resources(kinds ...schema.GroupVersionKind) Option {
 // Related are the kinds of which an object is synced only while a synced object
 // of the same namespace mentions it: ConfigMap, Secret, ServiceAccount,
 // PersistentVolumeClaim. They go where those go that mention them, in a pod spec or
-// where Mention says. None by default: a Secret leaves a workspace only where
-// the platform allows it here.
+// where Mention says, before those, which wait for them on each cluster for ten seconds
+// at most, and leave it after them. None by default: a Secret leaves a workspace only
+// where the platform allows it here.
 func Related(kinds ...schema.GroupVersionKind) Option {
 	return func(o *options) { o.related = append(o.related, kinds...) }
 }

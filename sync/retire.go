@@ -16,6 +16,7 @@ import (
 // from the cluster and the original, or its decision, from its workspace. The
 // original is what the cache shows of it; nil where it shows none.
 func (l *lane) retire(ctx context.Context, key Key, original *unstructured.Unstructured) (again bool) {
+	l.waitNoMore(key)
 	if l.loop.follows(StrategyObserveOnly, key.Kind) || l.loop.retirementSuspended(l.name, key, original) != "" {
 		return false // what resumes it asks again
 	}

@@ -1,6 +1,7 @@
 package syncer
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"maps"
@@ -119,7 +120,7 @@ func (w *simWorld) startAs(replica int) *process {
 func (p *process) options(replica int) []Option {
 	w := p.world
 	opts := []Option{
-		Resources(simDeployment), Related(simRelated...), WithWorkers(3, 2), ReleaseLostAfter(w.lostAfter),
+		Resources(simDeployment), Related(simRelated...), WithWorkers(3, cmp.Or(w.lanes, 2)), ReleaseLostAfter(w.lostAfter),
 		UpsyncOf(simPod), UpsyncOf(simEvent, UpsyncClusterInName(true)), WithAudit(p.books),
 	}
 	if w.gated {
