@@ -87,6 +87,7 @@ func BenchmarkThroughput(b *testing.B) {
 		rate := float64(size.objects-begun) / took.Seconds()
 		within(b, time.Hour, "the loop rests", w.queueEmpty)
 		b.ReportMetric(rate, "objects/s")
+		b.Logf("end to end: %.1f objects/s", rate)
 		b.ReportMetric(float64(w.upstream.n.Load())/float64(size.objects), "writes-up/object")
 		b.ReportMetric(float64(w.physical.n.Load())/float64(size.objects), "writes-down/object")
 		inUse := w.logSize(b, size.objects, empty)
@@ -190,6 +191,7 @@ func (w *world) restart(b *testing.B) {
 	b.ReportMetric(ready.Seconds(), "restart-ready-s")
 	b.ReportMetric(settled.Seconds(), "restart-settled-s")
 	b.ReportMetric(ready.Seconds()/raw.Seconds(), "restart-ready-ratio")
+	b.Logf("restart: ready in %s, settled in %s, raw lists %s", ready, settled, raw)
 }
 
 // waitReady waits until the loop knows all that is there.
@@ -362,6 +364,7 @@ func (w *world) besideFrozen(b *testing.B, size bulk) {
 	healthy = (healthy + w.override(b, size, "after", 0, 1)) / 2
 	b.ReportMetric(float64(copies)/frozen.Seconds(), "beside-frozen-applies/s")
 	b.ReportMetric(healthy.Seconds()/frozen.Seconds(), "beside-frozen-ratio")
+	b.Logf("beside a frozen cluster: %s, and %s while it rests", frozen, healthy)
 }
 
 // marked gives an object what a copy bears beside the original's content, with a

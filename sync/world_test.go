@@ -349,8 +349,20 @@ func (w *world) startFleet(config func(*tmcenvtest.Cluster) *rest.Config) *tmccl
 		cfg.Wrap(w.physical.wrap)
 		regs = append(regs, tmccluster.Registration{Name: c.Name(), Config: cfg})
 	}
-	fleet, err := tmccluster.NewFleet(tmccluster.WithSource(tmccluster.Static(regs...)), tmccluster.WithProbe(quickProbe))
+	probe := quickProbe
+	_, measured := w.t.(*testing.B)
+	if measured {
+		probe = tmccluster.DefaultProbePolicy() // a server that is worked hard takes a second to answer now and then
+	}
+	fleet, err := tmccluster.NewFleet(tmccluster.WithSource(tmccluster.Static(regs...)), tmccluster.WithProbe(probe))
 	require.NoError(w.t, err)
+	if measured {
+		w.t.Cleanup(fleet.Subscribe(func(c tmccluster.Change) {
+			if c.Old != nil && c.New != nil && c.Old.Reachable != c.New.Reachable {
+				w.t.Logf("%s: reachable %t: what runs there is reported anew", c.Name(), c.New.Reachable)
+			}
+		}))
+	}
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan struct{})
 	go func() { defer close(done); _ = fleet.Start(ctx) }()
