@@ -62,6 +62,7 @@ func (l *lane) carryOut(ctx context.Context, key Key) (again bool) {
 		l.waitNoMore(key)
 		l.stays(ctx, key)
 		l.fits(key)
+		l.reconsider(ctx, key, todo)
 		l.settle(key, todo)
 	}
 	return false

@@ -75,8 +75,10 @@ type outcome struct {
 	// digest of the rendering that was applied or refused.
 	digest string
 	// fields that were ours after an apply that the server normalised; with
-	// them, the copy is not drifted though it differs.
+	// them, the copy is not drifted though it differs. The cluster was asked again
+	// about that when it was asked.
 	fields string
+	asked  time.Time
 	// repairs of drift of this digest in a row; contested says that they are a
 	// fight with somebody.
 	repairs   int

@@ -241,7 +241,7 @@ func TestAdmissionThatChangesEveryWriteIsNoLoop(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			s, m := newScene(t), &meddler{on: true}
 			m.admit(s.cluster("east"), "", func(u *unstructured.Unstructured) { meddle(s, u) })
-			applies := s.counted(appliesOn("east"))
+			applies := s.counted(func(server *simServer, r *apisim.Request) bool { return appliesOn("east")(server, r) && !r.DryRun })
 			s.deploy("east")
 			s.change(func(u *unstructured.Unstructured) { annotate(u, "note/a", "x") })
 			s.pass(time.Minute)
@@ -364,5 +364,42 @@ func TestAFinalizerThatSomebodyTakesOff(t *testing.T) {
 			require.NotNil(t, s.copyOf("east", d))
 			s.requireSynced(ReasonSynced)
 		})
+	}
+}
+
+// A field that admission had overruled stayed so after the webhook was gone.
+func TestAFieldThatAdmissionLetsGoOfIsRepaired(t *testing.T) {
+	s, m := newScene(t), &meddler{on: true}
+	m.admit(s.cluster("east"), "", func(u *unstructured.Unstructured) {
+		u.Object["spec"].(map[string]any)["replicas"] = int64(9)
+		annotate(u, "note/a", s.scheduler.now.String())
+	})
+	writes := s.counted(func(server *simServer, r *apisim.Request) bool { return appliesOn("east")(server, r) && !r.DryRun })
+	d := s.deploy("east")
+	s.change(func(u *unstructured.Unstructured) { annotate(u, "note/a", "x") })
+	s.pass(time.Minute)
+	s.requireOverruled("spec.replicas", "note/a")
+	*writes, m.times = 0, 0
+	s.pass(3 * time.Hour)
+	require.Zero(t, *writes, "it would be in vain")
+	require.LessOrEqual(t, m.times, 4, "it is asked about once in an hour")
+
+	m.on = false
+	s.pass(admissionRetry + time.Minute)
+	s.requireSynced(ReasonSynced)
+	want, _ := replicasOf(s.tenant.Peek(simDeployment, "default", "web"))
+	got, _ := replicasOf(s.copyOf("east", d))
+	require.Equal(t, want, got)
+	require.Equal(t, 1, *writes)
+	s.pass(3 * time.Hour)
+	require.Equal(t, 1, *writes)
+}
+
+func (s *scene) requireOverruled(says ...string) {
+	s.t.Helper()
+	_, reason, message := s.synced()
+	require.Equal(s.t, ReasonOverruled, reason, message)
+	for _, part := range says {
+		require.Contains(s.t, message, part)
 	}
 }
