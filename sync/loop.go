@@ -192,6 +192,7 @@ func (l *Loop) Start(ctx context.Context) error {
 		defer l.opts.share.Subscribe(func() { l.shareChanged(ctx) })()
 	}
 	l.startUpsync(ctx)
+	l.world.spawn(func() { l.recall(ctx) })
 	cancel := l.fleet.Subscribe(func(change tmccluster.Change) { l.fleetChanged(ctx, change) })
 	defer cancel()
 	if l.opts.register != nil {

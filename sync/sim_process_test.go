@@ -97,6 +97,7 @@ func (w *simWorld) startAs(replica int) *process {
 	p.loop.queue = &sinceQueue[Key]{queue, p}
 	close(p.loop.started)
 	p.loop.startUpsync(p.ctx)
+	w.scheduler.spawn(p, p.name+" recall", func() { p.loop.recall(p.ctx) })
 	p.loop.NotifyRetired(func(ws multicluster.ClusterName, _ types.NamespacedName, _ string) { w.nudged = true })
 	for _, c := range w.clusters {
 		p.states[c.name] = c.state()

@@ -26,7 +26,7 @@ type soak struct {
 
 // TestSoakKeepsHeapFlat lets tenants make, change, move and delete for an hour of
 // virtual time, under faults, and looks at what the controller remembers: no more
-// than of what there is, and next to nothing at the end.
+// than of what there is, and nothing at the end.
 func TestSoakKeepsHeapFlat(t *testing.T) {
 	if testing.Short() {
 		t.Skip("takes a quarter of a minute")
@@ -61,11 +61,8 @@ func TestSoakKeepsHeapFlat(t *testing.T) {
 	require.Empty(t, w.checker.violations)
 	require.Empty(t, w.originals(), "all is deleted")
 	records, outcomes := remembered(loop)
-	// An answer that comes after the last event may leave an entry behind, until
-	// the workspace is engaged anew or the lane is opened anew: docs/state.md.
-	const few = 5
-	require.LessOrEqual(t, records, few, "of what is gone next to nothing is remembered")
-	require.LessOrEqual(t, outcomes, few, "of what is gone next to nothing is remembered")
+	require.Zero(t, records, "of what is gone nothing is remembered")
+	require.Zero(t, outcomes, "of what is gone nothing is remembered")
 	t.Logf("%d objects came and went; heap at the quarters: %v KiB; tasks: %v", made, heaps, tasks)
 	require.Greater(t, made, 200, "there was work")
 	require.Less(t, heaps[3]-heaps[1], int64(4<<10), "KiB that the heap grew by in the second half")
@@ -168,7 +165,7 @@ func (w *soak) end() {
 		server.cut, server.stormy = time.Time{}, time.Time{}
 	}
 	w.clear()
-	w.scheduler.run(w.scheduler.now.Add(10*time.Minute), w.broken)
+	w.scheduler.run(w.scheduler.now.Add(2*recallEvery), w.broken)
 }
 
 // originals are those that tenants have.
