@@ -165,9 +165,7 @@ func (l *Loop) overlook(ctx context.Context, name multicluster.ClusterName, kind
 	}
 	for at, from := range l.showcases.missing(name, kind, listed) {
 		source := Key{Kind: kind, Workspace: name, Namespace: at.Namespace, Name: from.source}
-		if lane := l.lane(from.cluster); lane != nil {
-			addAs(lane.queue, errand{born: true, key: source}, rankBulk)
-		}
+		l.lookAtSource(source, from)
 		if at.Name == from.source {
 			l.showFromElsewhere(source, from.cluster)
 		}

@@ -230,6 +230,9 @@ func (l *lane) keepShown(ctx context.Context, ws client.Client, s showing, w sho
 	wrote, err := l.writeShown(ctx, ws, want, w)
 	if wrote != nil {
 		showcases.wrote(wish, wrote, sent, now)
+		if w.known.cluster != "" && w.known.birthplace != s.birthplace {
+			l.loop.lookAtSource(w.key, w.known.birthplace) // it may be there still, and stands back now
+		}
 		l.arrived(w.key)
 	} else if w.shown == nil {
 		l.makeRoom(w.key, s)
@@ -352,6 +355,14 @@ func (l *Loop) showFromElsewhere(key Key, but string) {
 		if lane.name != but && lane.holdsBorn(key, key.Name) {
 			addAs(lane.queue, errand{born: true, key: key}, rankBulk)
 		}
+	}
+}
+
+// lookAtSource has a source looked at by the cluster that it was born on.
+func (l *Loop) lookAtSource(key Key, from birthplace) {
+	key.Name = from.source
+	if lane := l.lane(from.cluster); lane != nil {
+		addAs(lane.queue, errand{born: true, key: key}, rankBulk)
 	}
 }
 

@@ -238,3 +238,29 @@ func TestWhatStoodInTheWayMakesRoomWhenItGoes(t *testing.T) {
 	s.pass(overseeEvery + time.Minute)
 	require.Equal(t, "north", from("web-1"))
 }
+
+// Seeds 7789 and 8281: a tenant deleted what one cluster's Pod was shown as, and before
+// it was shown anew another cluster had a Pod of that name, which took its place. Nobody
+// was told of the first.
+func TestWhoseNameIsTakenMeanwhileIsTold(t *testing.T) {
+	s := newScene(t)
+	d := s.deploy("east")
+	s.place([]string{"east", "west"})
+	s.pass(time.Minute)
+	bear := func(cluster string) *unstructured.Unstructured {
+		copied := s.copyOf(cluster, d)
+		pod := simObject(simPod, copied.GetNamespace(), "web-0")
+		s.own(pod, copied)
+		_, err := s.do(s.cluster(cluster), "controller", &apisim.Request{Verb: apisim.Create, Object: pod})
+		require.NoError(t, err)
+		s.pass(10 * time.Second)
+		return s.tenant.Peek(simPod, "default", "web-0")
+	}
+	first := bear("east")
+	require.NotNil(t, first)
+	_, err := s.do(s.tenant, "tenant", &apisim.Request{Verb: apisim.Delete, Object: first})
+	require.NoError(t, err)
+	second := bear("west")
+	require.Contains(t, second.GetAnnotations()[AnnotationSource], "west/")
+	require.Contains(t, s.events[second.GetUID()], ReasonConflict)
+}
