@@ -2,6 +2,7 @@ package syncer_test
 
 import (
 	"cmp"
+	"context"
 	"fmt"
 	"os"
 	"runtime"
@@ -20,6 +21,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/multicluster-runtime/pkg/multicluster"
 
+	tmccluster "github.com/tmc-sdk/tmc/cluster"
 	"github.com/tmc-sdk/tmc/placement/v1alpha1"
 	syncer "github.com/tmc-sdk/tmc/sync"
 	"github.com/tmc-sdk/tmc/transform"
@@ -47,8 +49,8 @@ func bulkOf(b *testing.B) (size bulk) {
 //
 //   - end-to-end: against bare clients that write the same finalizer and the
 //     same status to kcp and apply the object, one after the other;
-//   - bulk, where kcp is not the limit: one override per workspace changes all
-//     copies, against bare server-side apply of as many changed objects of the same
+//   - bulk, where kcp is not the limit: a label of the clusters changes, which a
+//     transformer writes into all copies, against bare server-side apply of as many changed objects of the same
 //     content: with labels and annotations such as our marks, which are a third of
 //     what these small ones hold. Both are done three times, in turn, and the medians
 //     given. Beside those without marks the ratio is given, too.
@@ -67,6 +69,7 @@ func bulkOf(b *testing.B) (size bulk) {
 func BenchmarkThroughput(b *testing.B) {
 	size := bulkOf(b)
 	w := newWorld(b, size.tenants)
+	w.rendering = []transform.Option{transform.With(transform.Func("bulk", writeBulkLabel))}
 	for i := range w.tenants {
 		w.decide(i, target(servers.clusters[i%3].Name(), 1))
 	}
@@ -251,7 +254,7 @@ func atLeast(c *counter, n int64) error {
 	return nil
 }
 
-// bulk changes all copies by one override per workspace, and as many objects by bare
+// bulk changes all copies by a label of the clusters, and as many objects by bare
 // clients while no loop runs, several times in turn: what else the machine does weighs
 // on both. It returns the median of how long the loop took.
 func (w *world) bulk(b *testing.B, size bulk) time.Duration {
@@ -261,7 +264,7 @@ func (w *world) bulk(b *testing.B, size bulk) time.Duration {
 	var ratios []float64
 	for round := range 3 {
 		label := fmt.Sprintf("round-%d", round)
-		ours := w.override(b, size, label, 0, 1, 2)
+		ours := w.changeAll(b, size, label, 0, 1, 2)
 		w.stopLoop()
 		bare := w.rawApply(b, size, label, marked)
 		w.startMeasured()
@@ -281,17 +284,69 @@ func median[T cmp.Ordered](values []T) T {
 	return sorted[len(sorted)/2]
 }
 
-// override changes the copies on these clusters by an override in each of the
-// workspaces that are placed there, and returns how long it took until all were
-// applied.
-func (w *world) override(b *testing.B, size bulk, label string, clusters ...int) time.Duration {
+// writeBulkLabel writes the label bulk of a cluster into what goes there.
+func writeBulkLabel(_ context.Context, t *transform.Target, obj *unstructured.Unstructured) error {
+	if value := t.Labels["bulk"]; value != "" {
+		labels := obj.GetLabels()
+		if labels == nil {
+			labels = map[string]string{}
+		}
+		labels["bulk"] = value
+		obj.SetLabels(labels)
+	}
+	return nil
+}
+
+// labelled registers clusters, whose label bulk can be changed.
+type labelled struct {
+	mu   sync.Mutex
+	regs []tmccluster.Registration
+	sink tmccluster.Sink
+}
+
+func (*labelled) Name() string { return "labelled" }
+
+func (s *labelled) Run(ctx context.Context, sink tmccluster.Sink) error {
+	s.mu.Lock()
+	s.sink = sink
+	for _, reg := range s.regs {
+		sink.Set(reg)
+	}
+	s.mu.Unlock()
+	sink.Synced()
+	<-ctx.Done()
+	return nil
+}
+
+func (s *labelled) relabel(value string, clusters ...int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, i := range clusters {
+		s.regs[i].Labels = map[string]string{"bulk": value}
+		s.sink.Set(s.regs[i])
+	}
+}
+
+// changeAll changes the copies on these clusters by a label of those, and returns how
+// long it took until all were applied.
+func (w *world) changeAll(b *testing.B, size bulk, label string, clusters ...int) time.Duration {
 	b.Helper()
 	within(b, time.Hour, "the loop rests", w.queueEmpty)
 	w.physical.reset()
 	began := time.Now()
-	copies := w.demand(b, size, label, clusters...)
-	w.waitChanged(b, label, copies, clusters...)
+	w.source.relabel(label, clusters...)
+	w.waitChanged(b, label, w.copiesOn(size, clusters...), clusters...)
 	return time.Since(began)
+}
+
+// copiesOn returns how many copies there are on clusters.
+func (w *world) copiesOn(size bulk, clusters ...int) (copies int) {
+	for i := range w.tenants {
+		if slices.Contains(clusters, i%len(servers.clusters)) {
+			copies += size.objects / size.tenants
+		}
+	}
+	return copies
 }
 
 // waitChanged waits until so many copies on these clusters are changed: as many
@@ -329,47 +384,28 @@ func (w *world) waitChanged(b *testing.B, label string, copies int, clusters ...
 	})
 }
 
-// demand writes an override into the workspaces that are placed on these clusters,
-// and returns how many copies it changes.
-func (w *world) demand(b *testing.B, size bulk, label string, clusters ...int) (copies int) {
-	b.Helper()
-	patch := client.RawPatch(types.MergePatchType, fmt.Appendf(nil, `{"spec":{"overrides":[{"mergePatch":{"metadata":{"labels":{"bulk":%q}}}}]}}`, label))
-	var there []int
-	for i := range w.tenants {
-		if slices.Contains(clusters, i%len(servers.clusters)) {
-			there = append(there, i)
-		}
-	}
-	parallel(b, 8, len(there), func(i int) error {
-		p := &unstructured.Unstructured{}
-		p.SetGroupVersionKind(v1alpha1.GroupVersion.WithKind("Placement"))
-		p.SetNamespace("default")
-		p.SetName("default")
-		return w.tenant(there[i]).Patch(b.Context(), p, patch)
-	})
-	return len(there) * size.objects / size.tenants
-}
-
 // besideFrozen measures how fast copies on two clusters are changed while the third
 // is frozen with work of its own to do, beside how fast that is while it rests: once
 // before and once after.
 func (w *world) besideFrozen(b *testing.B, size bulk) {
 	b.Helper()
-	healthy := w.override(b, size, "before", 0, 1)
+	healthy := w.changeAll(b, size, "before", 0, 1)
 	require.NoError(b, servers.clusters[2].Freeze())
 	thaw := sync.OnceFunc(func() { require.NoError(b, servers.clusters[2].Thaw()) })
 	defer thaw()
 	w.physical.reset()
-	waiting := w.demand(b, size, "frozen", 2)
+	waiting := w.copiesOn(size, 2)
+	w.source.relabel("frozen", 2)
 	within(b, time.Minute, "writes to the frozen cluster are under way", func() error { return atLeast(&w.physical, min(8, int64(waiting))) })
 	w.physical.reset()
 	began := time.Now()
-	copies := w.demand(b, size, "frozen", 0, 1)
+	copies := w.copiesOn(size, 0, 1)
+	w.source.relabel("frozen", 0, 1)
 	w.waitChanged(b, "frozen", copies, 0, 1)
 	frozen := time.Since(began)
 	thaw()
 	w.waitChanged(b, "frozen", copies+waiting, 0, 1, 2)
-	healthy = (healthy + w.override(b, size, "after", 0, 1)) / 2
+	healthy = (healthy + w.changeAll(b, size, "after", 0, 1)) / 2
 	b.ReportMetric(float64(copies)/frozen.Seconds(), "beside-frozen-applies/s")
 	b.ReportMetric(healthy.Seconds()/frozen.Seconds(), "beside-frozen-ratio")
 	b.Logf("beside a frozen cluster: %s, and %s while it rests", frozen, healthy)

@@ -145,6 +145,7 @@ type world struct {
 	// upstreamWrap, if set, stands between the next loop and kcp.
 	upstreamWrap func(http.RoundTripper) http.RoundTripper
 	rendering    []transform.Option
+	source       *labelled // of the clusters
 	loop         *loop
 	// managed and coordinated, if set, are for the manager of the next loop.
 	managed     func(*manager.Options)
@@ -354,7 +355,8 @@ func (w *world) startFleet(config func(*tmcenvtest.Cluster) *rest.Config) *tmccl
 	if measured {
 		probe = tmccluster.DefaultProbePolicy() // a server that is worked hard takes a second to answer now and then
 	}
-	fleet, err := tmccluster.NewFleet(tmccluster.WithSource(tmccluster.Static(regs...)), tmccluster.WithProbe(probe))
+	w.source = &labelled{regs: regs}
+	fleet, err := tmccluster.NewFleet(tmccluster.WithSource(w.source), tmccluster.WithProbe(probe))
 	require.NoError(w.t, err)
 	if measured {
 		w.t.Cleanup(fleet.Subscribe(func(c tmccluster.Change) {
