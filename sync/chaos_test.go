@@ -4,7 +4,9 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"runtime/pprof"
 	"strconv"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -207,6 +209,7 @@ func (c *chaos) tell() {
 	for _, line := range c.log {
 		c.t.Log(line)
 	}
+	c.t.Log(c.kcp.Logs())
 }
 
 // settle waits until all is as it should be.
@@ -222,7 +225,9 @@ func (c *chaos) settle() {
 			for _, line := range open {
 				c.t.Error(line)
 			}
-			c.t.FailNow()
+			var stacks strings.Builder // of a controller that does nothing any more
+			require.NoError(c.t, pprof.Lookup("goroutine").WriteTo(&stacks, 1))
+			c.t.Fatal(stacks.String())
 		}
 		time.Sleep(250 * time.Millisecond)
 	}
