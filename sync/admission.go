@@ -30,13 +30,16 @@ func (l *lane) reconsider(ctx context.Context, key Key, todo intent) {
 	}
 	answer, err := l.write(ctx, l.complete(todo.rendered), onlyIf{uid: todo.copied.GetUID()}, client.DryRunAll)
 	o.asked = now
-	if err == nil && letsGo(todo.rendered, todo.copied, answer) {
+	free := err == nil && letsGo(todo.rendered, todo.copied, answer)
+	if free {
 		o.fields = ""
-		defer l.loop.enqueue(key, false)
-	} else {
-		l.queue.AddAfter(errand{key: key}, admissionRetry)
 	}
 	l.record(key, o)
+	if free {
+		l.loop.enqueue(key, false)
+		return
+	}
+	l.queue.AddAfter(errand{key: key}, admissionRetry)
 }
 
 // letsGo says whether something of a rendering that a copy lacks would be there after a

@@ -119,9 +119,6 @@ func (l *lane) apply(ctx context.Context, key Key, original *unstructured.Unstru
 	}
 	l.loop.metrics.applied(l.name, o.refusal)
 	l.record(key, o)
-	if o.refusal != nil {
-		l.wakeWaiting(key)
-	}
 	if !o.toldByWatch(before) {
 		l.loop.enqueue(key, false)
 	}

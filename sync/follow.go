@@ -205,9 +205,6 @@ func (l *lane) handler(kind, as schema.GroupVersionKind) toolscache.ResourceEven
 	return toolscache.ResourceEventHandlerDetailedFuncs{
 		AddFunc: func(obj any, initial bool) {
 			tell(obj, initial)
-			if key, ok := marked(obj); ok {
-				l.wakeWaiting(key)
-			}
 			l.tellDependents(nil, obj)
 			if u, ok := obj.(*unstructured.Unstructured); ok && !initial {
 				l.queueBornBeside(u)

@@ -198,10 +198,13 @@ func (l *lane) record(key Key, o outcome) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.outcomes[key] = o
+	if o.refusal != nil {
+		l.wakeWaiting(key)
+	}
 }
 
 // noticed takes note that the watch told of a copy: that none was left, when
-// it was last looked for, holds no more.
+// it was last looked for, holds no more, and what waited for it goes on.
 func (l *lane) noticed(key Key) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -209,6 +212,7 @@ func (l *lane) noticed(key Key) {
 		o.seen, o.gone = true, ""
 		l.outcomes[key] = o
 	}
+	l.wakeWaiting(key)
 }
 
 // begin takes note that a copy is about to be written: what was seen of its

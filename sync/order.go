@@ -80,9 +80,8 @@ func (l *lane) awaitsMentioned(ctx context.Context, key Key, original *unstructu
 	}
 	// It is noted first: what comes between the look and the note would wake nobody.
 	left := l.waitFor(key, mentioned)
-	mentioned = slices.DeleteFunc(mentioned, func(m Key) bool { return !l.isToCome(ctx, key, m) })
 	switch {
-	case len(mentioned) == 0:
+	case !slices.ContainsFunc(mentioned, func(m Key) bool { return l.isToCome(ctx, key, m) }):
 		l.waitNoMore(key)
 		return false
 	case left <= 0:
@@ -127,7 +126,7 @@ func (l *lane) waitFor(key Key, mentioned []Key) time.Duration {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	now := l.loop.world.now()
-	return mentionPatience - now.Sub(l.order.wait(key, slices.Clone(mentioned), now))
+	return mentionPatience - now.Sub(l.order.wait(key, mentioned, now))
 }
 
 // waitNoMore forgets what a copy waited for.
@@ -144,10 +143,9 @@ func (l *lane) waitsFor(key, other Key) bool {
 	return l.order.reaches(key, other)
 }
 
-// wakeWaiting sends the lane to what waited for a copy that came, or was refused.
+// wakeWaiting sends the lane to what waited for a copy that came, or was refused. The lock is
+// held.
 func (l *lane) wakeWaiting(key Key) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
 	for _, by := range l.order.wanted[key] {
 		l.queue.Add(errand{key: by})
 	}

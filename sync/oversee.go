@@ -94,9 +94,7 @@ func (l *Loop) overseeAfter(at showcaseKey, d time.Duration) {
 func (l *Loop) handOut(at showcaseKey) {
 	some, again := l.showcases.next(at, l.shownRule(at.kind), l.world.now())
 	for _, from := range some {
-		if lane := l.lane(from.cluster); lane != nil {
-			addAs(lane.queue, errand{born: true, key: Key{Kind: at.kind, Workspace: at.workspace, Namespace: at.namespace, Name: from.source}}, rankBulk)
-		}
+		l.lookAtSource(Key{Kind: at.kind, Workspace: at.workspace, Namespace: at.namespace}, from)
 	}
 	if again > 0 {
 		l.overseeAfter(at, again)
@@ -187,7 +185,7 @@ func (l *Loop) overlookOne(ctx context.Context, ws client.Client, name multiclus
 		}
 	}
 	source, rule := sourceNameOf(shown), l.shownRule(key.Kind)
-	switch lane := l.lane(cluster); {
+	switch {
 	case l.abandoned(cluster), rule.nameOf(source, cluster) != key.Name:
 		// Its cluster is there no more, or it is shown under another name now.
 		if err := l.takeDown(ctx, ws, shown); err != nil {
@@ -199,9 +197,8 @@ func (l *Loop) overlookOne(ctx context.Context, ws client.Client, name multiclus
 		if key.Name == source {
 			l.showFromElsewhere(key, cluster)
 		}
-	case lane != nil:
-		key.Name = source
-		addAs(lane.queue, errand{born: true, key: key}, rankBulk)
+	default:
+		l.lookAtSource(key, birthplace{cluster, source})
 	}
 	return nil
 }

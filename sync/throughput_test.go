@@ -50,10 +50,11 @@ func bulkOf(b *testing.B) (size bulk) {
 //   - end-to-end: against bare clients that write the same finalizer and the
 //     same status to kcp and apply the object, one after the other;
 //   - bulk, where kcp is not the limit: a label of the clusters changes, which a
-//     transformer writes into all copies, against bare server-side apply of as many changed objects of the same
-//     content: with labels and annotations such as our marks, which are a third of
-//     what these small ones hold. Both are done three times, in turn, and the medians
-//     given. Beside those without marks the ratio is given, too.
+//     transformer writes into all copies, against bare server-side apply of as many
+//     changed objects of the same content: with labels and annotations such as our
+//     marks, which are a third of what these small ones hold. Both are done three
+//     times, in turn, and the medians given. Beside those without marks the ratio is
+//     given, too.
 //
 // It also changes the copies on two clusters while the third is frozen and has work
 // to do, against the same while the third rests.
