@@ -173,6 +173,15 @@ func (i *instance) each(do func(*component) error) error {
 	return errors.Join(errs...)
 }
 
+// Ended returns an error that names the servers which do not run, with the ends of
+// their logs, and nil if all run or are frozen. One that was neither stopped nor
+// killed ended by itself: Restart it, as a kubelet would.
+func (i *instance) Ended() error {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	return i.endedParts()
+}
+
 // Logs returns the last lines of every server's log.
 func (i *instance) Logs() string {
 	i.mu.Lock()

@@ -28,6 +28,7 @@ type restarter interface {
 	Stop(ctx context.Context) error
 	Kill()
 	Restart(ctx context.Context) error
+	Ended() error
 	RestartEmpty(ctx context.Context) error
 }
 
@@ -119,13 +120,46 @@ func (c *chaos) befallServer(ctx context.Context, name string, s chaosServer, fa
 			c.mu.Lock()
 			c.faults++
 			c.mu.Unlock()
-			err := f.do(s, d)
-			pause(ctx, time.Duration(500+d.IntN(3500))*time.Millisecond)
-			if !assert.NoError(c.t, err, "%s: %s", name, f.name) || !assert.NoError(c.t, f.undo(s), "%s after %s", name, f.name) {
+			if !c.strike(ctx, name, s, f, d) {
 				return
 			}
-			c.note("%s is well", name)
 		}
+	}
+}
+
+// strike lets a fault befall a server for a while. It returns whether all went as it
+// should.
+func (c *chaos) strike(ctx context.Context, name string, s chaosServer, f fault, d *rand.Rand) bool {
+	c.tended[name].Lock()
+	defer c.tended[name].Unlock()
+	err := f.do(s, d)
+	pause(ctx, time.Duration(500+d.IntN(3500))*time.Millisecond)
+	if !assert.NoError(c.t, err, "%s: %s", name, f.name) || !assert.NoError(c.t, f.undo(s), "%s after %s", name, f.name) {
+		return false
+	}
+	c.note("%s is well", name)
+	return true
+}
+
+// superviseAll starts again, until ctx ends, what ended by itself, as a kubelet would.
+func (c *chaos) superviseAll(ctx context.Context) (wait func()) {
+	var all sync.WaitGroup
+	all.Go(func() { c.supervise(ctx, "kcp", c.kcp) })
+	for _, name := range chaosClusters {
+		all.Go(func() { c.supervise(ctx, name, c.clusters[name]) })
+	}
+	return all.Wait
+}
+
+func (c *chaos) supervise(ctx context.Context, name string, s chaosServer) {
+	for pause(ctx, time.Second) {
+		c.tended[name].Lock()
+		if ended := s.Ended(); ended != nil {
+			c.t.Logf("%s ended by itself: %v", name, ended)
+			c.note("%s ended by itself, and is started again", name)
+			assert.NoError(c.t, s.Restart(context.Background()), "%s, which ended by itself", name)
+		}
+		c.tended[name].Unlock()
 	}
 }
 

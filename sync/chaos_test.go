@@ -65,6 +65,8 @@ type chaos struct {
 	truth    *truth
 	plants   []*plant
 
+	tended map[string]*sync.Mutex // held, for each server, by who does something to it
+
 	mu     sync.Mutex
 	log    []string // what befell whom
 	faults int
@@ -95,6 +97,9 @@ func TestChaos(t *testing.T) {
 	c.plantForeigners()
 
 	c.from = time.Now()
+	tending, rest := context.WithCancel(t.Context())
+	tended := c.superviseAll(tending)
+	defer func() { rest(); tended() }()
 	trouble, calm := context.WithTimeout(t.Context(), lasts)
 	defer calm()
 	var work sync.WaitGroup
@@ -116,7 +121,10 @@ func TestChaos(t *testing.T) {
 
 func newChaos(t *testing.T, seed uint64) *chaos {
 	t.Helper()
-	c := &chaos{t: t, seed: seed, clusters: map[string]*tmcenvtest.Cluster{}}
+	c := &chaos{t: t, seed: seed, clusters: map[string]*tmcenvtest.Cluster{}, tended: map[string]*sync.Mutex{}}
+	for _, name := range append([]string{"kcp"}, chaosClusters...) {
+		c.tended[name] = &sync.Mutex{}
+	}
 	began := time.Now()
 	started := make(chan error, 1)
 	go func() {
