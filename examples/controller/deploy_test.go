@@ -181,7 +181,15 @@ func (s *site) lookAround(t *testing.T, deployment client.ObjectKey) {
 	s.checkPods(t, deployment)
 	s.checkServing(t)
 	s.checkTenant(t)
-	s.checkTakeover(t)
+	s.checkTakeover(t, func(leader *pod) {
+		leader.terminate(t)
+		require.Contains(t, leader.log.String(), "Stopped")
+	}, 3)
+	d := &appsv1.Deployment{}
+	require.NoError(t, s.kubelet.host.Get(t.Context(), deployment, d))
+	_, err := s.start(d) // in the place of the one that ended
+	require.NoError(t, err)
+	s.checkTakeover(t, func(leader *pod) { leader.kill(t) }, 4)
 }
 
 // checkPods asks the server whether the pods are as confined as the namespace
@@ -259,9 +267,9 @@ func (s *site) checkPlan(t *testing.T, leader *pod, token string) {
 	require.Contains(t, then, `"path":"spec.replicas"`)
 }
 
-// checkTakeover ends the leader while a tenant writes: the standby goes on, and
-// what was accepted is done.
-func (s *site) checkTakeover(t *testing.T) {
+// checkTakeover ends the leader while a tenant scales a Deployment: the standby goes
+// on, and what was accepted is done.
+func (s *site) checkTakeover(t *testing.T, end func(leader *pod), replicas int32) {
 	t.Helper()
 	leader := s.leader(t)
 	tenant, err := s.kcp.Client(tmcenvtest.Root.Join("acme"))
@@ -270,13 +278,12 @@ func (s *site) checkTakeover(t *testing.T) {
 	key := client.ObjectKey{Namespace: "default", Name: "web"}
 	require.NoError(t, tenant.Get(t.Context(), key, web))
 	patch := client.MergeFrom(web.DeepCopy())
-	web.Spec.Replicas = new(int32(3))
+	web.Spec.Replicas = &replicas
 	require.NoError(t, tenant.Patch(t.Context(), web, patch))
-	leader.terminate(t)
-	require.Contains(t, leader.log.String(), "Stopped")
+	end(leader)
 	require.EventuallyWithT(t, func(c *assert.CollectT) {
 		assert.NoError(c, tenant.Get(t.Context(), key, web))
-		assert.EqualValues(c, 3, web.Status.ReadyReplicas)
+		assert.Equal(c, replicas, web.Status.ReadyReplicas)
 	}, long, 100*time.Millisecond)
 	require.NotSame(t, leader, s.leader(t))
 }

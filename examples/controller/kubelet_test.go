@@ -228,6 +228,13 @@ func (p *pod) terminate(t *testing.T) {
 	assert.Zero(t, p.cmd.ProcessState.ExitCode(), p.log.String())
 }
 
+// kill ends the replica as a node that loses power does: it lets nothing go.
+func (p *pod) kill(t *testing.T) {
+	t.Helper()
+	require.NoError(t, p.cmd.Process.Kill())
+	<-p.ended
+}
+
 // stop ends whatever is left.
 func (k *kubelet) stop() {
 	for _, p := range k.all() {
