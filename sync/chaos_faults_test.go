@@ -21,6 +21,7 @@ func dice(seed, n uint64) *rand.Rand { return rand.New(rand.NewPCG(seed, n)) }
 type chaosServer interface {
 	restarter
 	freezer
+	Ended() error
 	Proxy() *tmcenvtest.Proxy
 }
 
@@ -28,7 +29,6 @@ type restarter interface {
 	Stop(ctx context.Context) error
 	Kill()
 	Restart(ctx context.Context) error
-	Ended() error
 	RestartEmpty(ctx context.Context) error
 }
 
