@@ -141,14 +141,16 @@ func (c *chaos) strike(ctx context.Context, name string, s chaosServer, f fault,
 	return true
 }
 
-// superviseAll starts again, until ctx ends, what ended by itself, as a kubelet would.
-func (c *chaos) superviseAll(ctx context.Context) (wait func()) {
+// superviseAll starts again, until it is stopped, what ended by itself, as a kubelet
+// would.
+func (c *chaos) superviseAll() (stop func()) {
+	ctx, cancel := context.WithCancel(c.t.Context())
 	var all sync.WaitGroup
 	all.Go(func() { c.supervise(ctx, "kcp", c.kcp) })
 	for _, name := range chaosClusters {
 		all.Go(func() { c.supervise(ctx, name, c.clusters[name]) })
 	}
-	return all.Wait
+	return func() { cancel(); all.Wait() }
 }
 
 func (c *chaos) supervise(ctx context.Context, name string, s chaosServer) {

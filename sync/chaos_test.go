@@ -97,9 +97,7 @@ func TestChaos(t *testing.T) {
 	c.plantForeigners()
 
 	c.from = time.Now()
-	tending, rest := context.WithCancel(t.Context())
-	tended := c.superviseAll(tending)
-	defer func() { rest(); tended() }()
+	defer c.superviseAll()()
 	trouble, calm := context.WithTimeout(t.Context(), lasts)
 	defer calm()
 	var work sync.WaitGroup
