@@ -53,7 +53,7 @@ type Controller struct {
 	watcher  *workspaces.Watcher
 
 	controller crcontroller.TypedController[Key]
-	queue      workqueue.TypedRateLimitingInterface[Key] // set before started is closed
+	queue      *queue // set before started is closed
 	started    chan struct{}
 	stopped    chan struct{}
 	stop       func()
@@ -141,14 +141,16 @@ func (c *Controller) build() (err error) {
 		SkipNameValidation:      new(true),
 		Logger:                  c.logger,
 		LogConstructor:          c.logFor,
-		UsePriorityQueue:        new(true),
-		RateLimiter:             workqueue.NewTypedItemExponentialFailureRateLimiter[Key](50*time.Millisecond, maxBackoff),
+		NewQueue: func(name string, limiter workqueue.TypedRateLimiter[Key]) workqueue.TypedRateLimitingInterface[Key] {
+			c.queue = newQueue(name, limiter)
+			return c.queue
+		},
+		RateLimiter: workqueue.NewTypedItemExponentialFailureRateLimiter[Key](50*time.Millisecond, maxBackoff),
 	})
 	if err != nil {
 		return err
 	}
-	return c.controller.Watch(source.TypedFunc[Key](func(_ context.Context, q workqueue.TypedRateLimitingInterface[Key]) error {
-		c.queue = q
+	return c.controller.Watch(source.TypedFunc[Key](func(context.Context, workqueue.TypedRateLimitingInterface[Key]) error {
 		close(c.started)
 		return nil
 	}))
@@ -264,18 +266,13 @@ func (c *Controller) enqueue(bulk bool, keys ...Key) {
 	case <-c.stopped:
 		return
 	}
-	q, ok := c.queue.(priorityqueue.PriorityQueue[Key])
 	c.index.byPriority(keys)
 	for _, k := range keys {
-		if !ok {
-			c.queue.Add(k)
-			continue
-		}
 		priority := c.index.rank(k)
 		if bulk {
 			priority += handler.LowPriority
 		}
-		q.AddWithOpts(priorityqueue.AddOpts{Priority: &priority}, k)
+		c.queue.AddWithOpts(priorityqueue.AddOpts{Priority: &priority}, k)
 	}
 }
 
