@@ -6,6 +6,8 @@ import (
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+
+	tmccluster "github.com/tmc-sdk/tmc/cluster"
 )
 
 // The loop of a hub sends the work of a cluster in pull mode to its mailbox as it
@@ -20,6 +22,10 @@ func AgentInstallation(hub string) string { return hub + "-agent" }
 // FinalizerOf returns the finalizer that the loop of an installation puts on
 // originals.
 func FinalizerOf(installation string) string { return "tmc-sdk.dev/copies-" + installation }
+
+// answers says whether what the lane of a cluster reaches can be asked: a mailbox
+// can, though its cluster's agent is not heard of.
+func answers(s *tmccluster.State) bool { return s.Reachable || s.Pull }
 
 // pulls says whether what the lane reaches is a mailbox.
 func (l *lane) pulls() bool {

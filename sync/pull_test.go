@@ -2,12 +2,14 @@ package syncer
 
 import (
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 
 	tmccluster "github.com/tmc-sdk/tmc/cluster"
+	"github.com/tmc-sdk/tmc/sync/internal/apisim"
 	"github.com/tmc-sdk/tmc/transform"
 )
 
@@ -87,4 +89,32 @@ func TestOnlyWhatGoesIntoAMailboxBearsTheAgentsFinalizer(t *testing.T) {
 		require.Empty(t, rendered.GetFinalizers(), "the rendering is shared")
 	}
 	require.Equal(t, "tmc-sdk.dev/copies-prod-agent", FinalizerOf(AgentInstallation("prod")))
+}
+
+// A mailbox answers though its agent does not: what a tenant deletes is marked for
+// deletion there, however long ago it was written, and the agent finds it so when it
+// is back.
+func TestAMailboxHearsOfADeletionWhileItsAgentIsSilent(t *testing.T) {
+	s := newScene(t)
+	s.process.die()
+	s.cluster("east").pull = true
+	s.process = s.start()
+	d := s.deploy("east")
+	s.pass(10 * time.Minute)
+	s.cluster("east").silent = true
+	s.pass(10 * time.Minute)
+	require.False(t, s.process.states["east"].Reachable)
+	s.delete(d)
+	s.pass(time.Minute)
+	copied := s.copyOf("east", d).DeepCopy()
+	require.NotNil(t, copied, "the agent has not let it go")
+	require.NotNil(t, copied.GetDeletionTimestamp())
+	require.NotNil(t, s.tenant.Peek(simDeployment, "default", "web"), "its owner waits for the agent")
+
+	copied.SetFinalizers(nil)
+	_, err := s.do(s.cluster("east"), "agent", &apisim.Request{Verb: apisim.Update, Object: copied})
+	require.NoError(t, err)
+	s.cluster("east").silent = false
+	s.pass(time.Minute)
+	require.Nil(t, s.tenant.Peek(simDeployment, "default", "web"))
 }

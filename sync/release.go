@@ -69,7 +69,7 @@ func (l *Loop) retireAll(ctx context.Context, key Key, original *unstructured.Un
 	for state := range snapshot.All() {
 		lane := l.lane(state.Name)
 		named := named == nil || slices.Contains(named, state.Name) || slices.Contains(waitedFor, state.Name)
-		may, err := l.mayHold(ctx, lane, key, original, named, state.Reachable)
+		may, err := l.mayHold(ctx, lane, key, original, named, answers(state))
 		if err != nil {
 			return nil, 0, err
 		}
@@ -86,7 +86,7 @@ func (l *Loop) retireAll(ctx context.Context, key Key, original *unstructured.Un
 			again = left
 		}
 		waiting = append(waiting, state.Name)
-		if lane != nil && state.Reachable && !(intent{action: retire}).triedBefore(lane.outcome(key)) {
+		if lane != nil && answers(state) && !(intent{action: retire}).triedBefore(lane.outcome(key)) {
 			addAs(lane.queue, errand{key: key}, rankFirst)
 		}
 	}

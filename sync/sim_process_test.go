@@ -189,7 +189,7 @@ func (p *process) probe() {
 		for _, c := range p.world.clusters {
 			before := p.states[c.name]
 			now := *before
-			now.Reachable = c.away(p) == nil
+			now.Reachable = c.away(p) == nil && !c.silent
 			now.UnreachableSince = time.Time{}
 			if now.Reachable {
 				now.UID = c.uid
@@ -557,12 +557,15 @@ type simServer struct {
 	cut, stormy, lying, meddling time.Time
 	// unbound answers "not found" to everything.
 	unbound bool
+	// pull says that it is the mailbox of a cluster in pull mode; silent, that its
+	// agent is not heard of, though the mailbox answers.
+	pull, silent bool
 	// decoded are the Placements that were decoded last, by namespace.
 	decoded map[string]decodedPlacement
 }
 
 func (s *simServer) state() *tmccluster.State {
-	return &tmccluster.State{Name: s.name, UID: s.uid, Reachable: true, Ready: true, Version: "v1.36.3"}
+	return &tmccluster.State{Name: s.name, UID: s.uid, Reachable: true, Ready: true, Version: "v1.36.3", Pull: s.pull}
 }
 
 func (s *simServer) away(*process) error {
