@@ -59,9 +59,10 @@ type lane struct {
 // errand is one thing to see to on the cluster: the copy of an original, or,
 // with tidy, a namespace that may have become empty.
 type errand struct {
-	key  Key
-	tidy bool
-	born bool // an object of the cluster, to be shown upstream
+	key   Key
+	tidy  bool
+	born  bool // an object of the cluster, to be shown upstream
+	check bool // whether the watch told of the copy since it was written
 }
 
 // outcome is what came of the last errand for an original.
@@ -274,6 +275,10 @@ func (l *lane) run(ctx context.Context, e errand) {
 		again = l.showUpstream(ctx, e)
 	case e.tidy:
 		again = l.tidy(ctx, e.key.namespace())
+	case e.check:
+		if !l.wasTold(ctx, e.key) {
+			l.queue.Add(errand{key: e.key})
+		}
 	default:
 		again = l.carryOut(ctx, e.key)
 	}
@@ -285,7 +290,7 @@ func (l *lane) run(ctx context.Context, e errand) {
 		return
 	}
 	l.queue.Forget(e)
-	if !e.tidy && !e.born {
+	if !e.tidy && !e.born && !e.check {
 		l.lapse(e.key)
 	}
 }

@@ -305,7 +305,7 @@ func (p *process) surroundings() surroundings {
 		},
 		connect: p.connect,
 		queue: func() workqueue.TypedRateLimitingInterface[errand] {
-			q := newDiceQueue(s, 100*time.Millisecond, func(e errand) string { return fmt.Sprintf("%s %t %t", e.key, e.tidy, e.born) })
+			q := newDiceQueue(s, 100*time.Millisecond, func(e errand) string { return fmt.Sprintf("%s %t %t %t", e.key, e.tidy, e.born, e.check) })
 			q.hasty = p.world.sabotage.hasty
 			return &sinceQueue[errand]{q, p}
 		},
