@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -248,7 +249,7 @@ type onlyIf struct {
 
 // write applies a rendered object by server-side apply, as our field manager.
 func (l *lane) write(ctx context.Context, rendered *unstructured.Unstructured, cond onlyIf, opts ...client.ApplyOption) (*unstructured.Unstructured, error) {
-	obj := rendered.DeepCopy()
+	obj := withOwnMetadata(rendered)
 	if cond.absent {
 		// No object has resourceVersion 1, so the server refuses with a
 		// conflict where there is one, and ignores it where there is none.
@@ -264,6 +265,14 @@ func (l *lane) write(ctx context.Context, rendered *unstructured.Unstructured, c
 		return nil, err
 	}
 	return obj, nil
+}
+
+// withOwnMetadata returns an object whose metadata is its own, and which shares all
+// else: whoever applies it changes no more.
+func withOwnMetadata(of *unstructured.Unstructured) *unstructured.Unstructured {
+	fields := maps.Clone(of.Object)
+	fields["metadata"] = maps.Clone(at(of.Object, "metadata"))
+	return &unstructured.Unstructured{Object: fields}
 }
 
 // isOther says whether a write failed because the object has another UID than

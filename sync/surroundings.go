@@ -19,6 +19,7 @@ import (
 	"sigs.k8s.io/multicluster-runtime/pkg/multicluster"
 
 	tmccluster "github.com/tmc-sdk/tmc/cluster"
+	"github.com/tmc-sdk/tmc/sync/internal/lean"
 )
 
 // surroundings is what the loop takes from the world besides decisions: time,
@@ -123,14 +124,22 @@ func connect(l *Loop, conn *tmccluster.Connection, copies labels.Selector) (*wir
 	if err != nil {
 		return nil, fmt.Errorf("build mapper of cluster %s: %w", conn.Name, err)
 	}
-	if w.live, err = client.New(live, client.Options{HTTPClient: httpClient, Mapper: mapper}); err != nil {
+	served, err := client.New(live, client.Options{HTTPClient: httpClient, Mapper: mapper})
+	if err != nil {
 		return nil, fmt.Errorf("build client of cluster %s: %w", conn.Name, err)
 	}
+	w.live = lean.NewClient(served, live, httpClient)
 	if w.discovery, err = discovery.NewDiscoveryClientForConfigAndClient(live, httpClient); err != nil {
 		return nil, fmt.Errorf("build discovery client of cluster %s: %w", conn.Name, err)
 	}
+	watching, err := rest.HTTPClientFor(cfg) // a watch takes longer than a request may
+	if err != nil {
+		return nil, fmt.Errorf("build cache of cluster %s: %w", conn.Name, err)
+	}
 	if w.cached, err = cache.New(cfg, cache.Options{
+		HTTPClient:                   watching,
 		Mapper:                       mapper,
+		NewInformer:                  lean.Informers(cfg, watching, mapper, copies),
 		DefaultLabelSelector:         copies,
 		DefaultTransform:             l.strip,
 		DefaultUnsafeDisableDeepCopy: new(true),
