@@ -430,7 +430,7 @@ func (w *simWorld) fault() {
 		w.reshare()
 		return
 	}
-	switch s.dice.IntN(14) {
+	switch s.dice.IntN(15) {
 	case 0, 1:
 		s.note("%s can't be reached until %s", c.name, end.Sub(epoch))
 		c.cut = end
@@ -488,6 +488,10 @@ func (w *simWorld) fault() {
 		c := pick(s, w.clusters)
 		s.note("%s takes digests off until %s", c.name, end.Sub(epoch))
 		c.meddling = end
+	case 14:
+		c := pick(s, w.clusters)
+		c.region = pick(s, []string{"eu", "us", "ap"})
+		s.note("%s is in %s", c.name, c.region)
 	}
 }
 

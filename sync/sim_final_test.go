@@ -70,7 +70,7 @@ func (c *checker) unsettledOriginal(tenant *simServer, key Key, d demand, expect
 			}
 			continue
 		}
-		if problem := c.unlike(tenant, original, there); problem != "" {
+		if problem := c.unlike(tenant, cluster, original, there); problem != "" {
 			open = append(open, fmt.Sprintf("%s on %s: %s", key, cluster.name, problem))
 			continue
 		}
@@ -87,7 +87,7 @@ func (c *checker) unsettledOriginal(tenant *simServer, key Key, d demand, expect
 }
 
 // unlike says in what a copy is not what the original asks for.
-func (c *checker) unlike(tenant *simServer, original, copied *unstructured.Unstructured) string {
+func (c *checker) unlike(tenant, cluster *simServer, original, copied *unstructured.Unstructured) string {
 	if copied == nil {
 		return "there is no copy"
 	}
@@ -103,6 +103,8 @@ func (c *checker) unlike(tenant *simServer, original, copied *unstructured.Unstr
 		return "the data differ"
 	case !reflect.DeepEqual(original.Object["imagePullSecrets"], copied.Object["imagePullSecrets"]):
 		return "the Secrets of the account differ"
+	case copied.GetAnnotations()[annotationRegion] != cluster.region:
+		return "the copy says that it is in region " + copied.GetAnnotations()[annotationRegion]
 	case image(original) != image(copied):
 		return "the image differs"
 	}

@@ -82,10 +82,8 @@ func (w *simWorld) startAs(replica int) *process {
 	p.ctx, p.cancel = context.WithCancel(context.Background())
 	p.books = newBooks(p)
 	w.scheduler.note("%s starts as replica %d", p.name, replica)
-	pipeline, err := transform.NewPipeline(simInstallation)
-	if err != nil {
-		panic(err)
-	}
+	pipeline := simPipeline()
+	var err error
 	p.loop, err = newLoop(simProvider{p}, (*simFleet)(p), pipeline, logr.Discard(), p.options(replica))
 	if err != nil {
 		panic(err)
@@ -192,18 +190,18 @@ func (p *process) probe() {
 			now.Reachable = c.away(p) == nil && !c.silent
 			now.UnreachableSince = time.Time{}
 			if now.Reachable {
-				now.UID = c.uid
+				now.UID, now.Region = c.uid, c.region
 			} else if now.UnreachableSince = before.UnreachableSince; before.Reachable {
 				now.UnreachableSince = s.now.Add(p.skew)
 			}
-			if now.Reachable == before.Reachable && now.UID == before.UID {
+			if now.Reachable == before.Reachable && now.UID == before.UID && now.Region == before.Region {
 				continue
 			}
 			if now.Reachable && !before.Reachable {
 				p.returned[c.name] = simReturn{p.world.commits, s.now.Add(p.skew).Sub(before.UnreachableSince)}
 			}
 			p.states[c.name] = &now
-			s.note("%s sees %s: reachable %t, uid %s", p.name, c.name, now.Reachable, now.UID)
+			s.note("%s sees %s: reachable %t, uid %s, region %s", p.name, c.name, now.Reachable, now.UID, now.Region)
 			p.loop.fleetChanged(p.ctx, tmccluster.Change{Old: before, New: &now, Reconnected: now.UID != before.UID})
 		}
 	}
@@ -555,6 +553,8 @@ type simServer struct {
 	// cut, stormy, lying and meddling say until when it can't be reached, answers
 	// with errors, lists nothing, and takes digests off what is written.
 	cut, stormy, lying, meddling time.Time
+	// region is where it is, which every rendering for it says.
+	region string
 	// unbound answers "not found" to everything.
 	unbound bool
 	// pull says that it is the mailbox of a cluster in pull mode; silent, that its
@@ -565,7 +565,7 @@ type simServer struct {
 }
 
 func (s *simServer) state() *tmccluster.State {
-	return &tmccluster.State{Name: s.name, UID: s.uid, Reachable: true, Ready: true, Version: "v1.36.3", Pull: s.pull}
+	return &tmccluster.State{Name: s.name, UID: s.uid, Region: s.region, Reachable: true, Ready: true, Version: "v1.36.3", Pull: s.pull}
 }
 
 func (s *simServer) away(*process) error {

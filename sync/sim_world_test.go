@@ -93,6 +93,27 @@ type sabotage struct {
 	ajar bool
 }
 
+// annotationRegion says on a copy in which region it is.
+const annotationRegion = "example.org/region"
+
+// simPipeline renders as every process does, with something that changes with the
+// cluster.
+func simPipeline() *transform.Pipeline {
+	p, err := transform.NewPipeline(simInstallation, transform.With(transform.Func("region", func(_ context.Context, t *transform.Target, obj *unstructured.Unstructured) error {
+		annotations := obj.GetAnnotations()
+		if annotations == nil {
+			annotations = map[string]string{}
+		}
+		annotations[annotationRegion] = t.Region
+		obj.SetAnnotations(annotations)
+		return nil
+	})))
+	if err != nil {
+		panic(err)
+	}
+	return p
+}
+
 // newSimWorld builds a world in which nothing happens yet.
 func newSimWorld(seed uint64, trace func(string)) *simWorld {
 	w := &simWorld{
@@ -101,7 +122,7 @@ func newSimWorld(seed uint64, trace func(string)) *simWorld {
 		sharing: sharing{owners: map[string]int{}, holders: map[string]*process{}, rivalries: map[string]rivalry{}},
 	}
 	w.scheduler.trace = trace
-	w.pipeline, _ = transform.NewPipeline(simInstallation)
+	w.pipeline = simPipeline()
 	w.checker = newChecker(w)
 	common := []apisim.Kind{
 		{GroupVersionKind: namespaceKind, Plural: "namespaces"},
