@@ -151,6 +151,13 @@ func (w *simWorld) play(trouble time.Duration) []string {
 	if w.broken() {
 		return w.checker.violations
 	}
+	for _, c := range w.clusters {
+		c.region = "moved" // and nothing else happens
+	}
+	if problems := w.converge(); len(problems) > 0 {
+		return problems
+	}
+	w.silence(2*time.Minute, "after clusters moved")
 	w.settled = true
 	for _, p := range w.alive() {
 		p.die()
