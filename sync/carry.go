@@ -29,6 +29,12 @@ func (l *lane) carryOut(ctx context.Context, key Key) (again bool) {
 	}
 	ctx, cancel := context.WithTimeout(ctx, 4*requestTimeout)
 	defer cancel()
+	known := !l.takeAnew(key) // the loop knows what it has to know of this
+	defer func() {
+		if !known {
+			l.loop.enqueue(key, true)
+		}
+	}()
 	original, err := l.loop.original(ctx, key)
 	switch {
 	case errors.Is(err, errUnknown) && (l.loop.collector.has(key.Workspace) || l.anyGrave(key)):
@@ -56,10 +62,13 @@ func (l *lane) carryOut(ctx context.Context, key Key) (again bool) {
 		}
 		taken.rendered = l.loop.tracing.time()
 		todo.steps = &taken
-		return l.apply(ctx, key, original, todo)
+		again = l.apply(ctx, key, original, todo)
+		known = known || l.outcome(key).digest == todo.digest
+		return again
 	case retire:
 		return l.retire(ctx, key, original)
 	case nothing:
+		known = known || todo.refusal == nil && !todo.staged
 		l.waitNoMore(key)
 		l.stays(ctx, key)
 		l.fits(key)

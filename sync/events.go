@@ -106,6 +106,8 @@ func (l *Loop) fleetChanged(ctx context.Context, change tmccluster.Change) {
 		l.closeLane(change.New.Name)
 		l.openLane(ctx, change.New.Name)
 		l.wake(change.New.Name)
+	case change.Old.Reachable == change.New.Reachable && suspends(change.Old.Labels) == suspends(change.New.Labels) && renderingChanged(change.Old, change.New):
+		l.renderAnew(ctx, change.New.Name)
 	case change.Old.Reachable != change.New.Reachable, renderingChanged(change.Old, change.New):
 		l.wake(change.New.Name)
 		if lane := l.lane(change.New.Name); lane != nil && resumed(change.Old, change.New) {
@@ -190,6 +192,62 @@ func (l *Loop) wake(name string) {
 	for _, key := range l.waitingFor(name) {
 		l.enqueue(key, true)
 	}
+}
+
+// renderAnew is wake where all that changed of a cluster is what renderings depend on.
+// The lane looks by itself at the copies that it has, behind what changes now: for the
+// loop to look at ten thousand originals, only to send the lane to each, is work for
+// nothing. What the lane then does not write is asked for as ever.
+func (l *Loop) renderAnew(ctx context.Context, name string) {
+	lane := l.lane(name)
+	if lane == nil {
+		l.wake(name)
+		return
+	}
+	for _, ns := range l.namespacesOn(name) {
+		for _, kind := range l.kinds() {
+			items, err := l.watcher.List(ctx, ns.workspace, kind, ns.namespace)
+			if err != nil {
+				continue // when they become known, each is told of
+			}
+			for i := range items {
+				if key := keyFor(ns.workspace, &items[i]); !lane.lookAnew(ctx, key) {
+					l.enqueue(key, true)
+				}
+			}
+		}
+	}
+	for _, key := range l.waitingFor(name) {
+		l.enqueue(key, true)
+	}
+}
+
+// lookAnew sends the lane to a copy that is there and that nothing is wrong with; it
+// returns false where the loop should look instead.
+func (l *lane) lookAnew(ctx context.Context, key Key) bool {
+	if copied, err := l.copyOf(ctx, key); err != nil || copied == nil {
+		return false
+	}
+	l.mu.Lock()
+	o := l.outcomes[key]
+	well := o.refusal == nil && !o.contested
+	if well {
+		l.anew[key] = struct{}{}
+	}
+	l.mu.Unlock()
+	if well {
+		addAs(l.queue, errand{key: key}, rankBulk)
+	}
+	return well
+}
+
+// takeAnew says whether the lane was sent to a copy by lookAnew, once.
+func (l *lane) takeAnew(key Key) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	_, ok := l.anew[key]
+	delete(l.anew, key)
+	return ok
 }
 
 // laneReady asks for everything of a kind once its copies on a cluster are

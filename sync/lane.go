@@ -52,6 +52,7 @@ type lane struct {
 	order    order
 	strays   map[Key]stray       // copies that lost their marks in a write of ours
 	parting  map[Key]parting     // copies that go when nobody names them any more
+	anew     map[Key]struct{}    // copies to look at that the loop did not look at first
 	awaiting map[Key]awaited     // Events that wait for what they are about to be shown
 	buried   map[Key][]Tombstone // originals that were let go though a copy might remain here
 }
@@ -110,7 +111,7 @@ func newLane(loop *Loop, conn *tmccluster.Connection, logger logr.Logger) (*lane
 	l := &lane{
 		name: conn.Name, uid: conn.UID, loop: loop, logger: logger.WithValues("physicalCluster", conn.Name), done: conn.Done(),
 		wires: *w, watching: watching, queue: loop.world.queue(),
-		kinds: map[schema.GroupVersionKind]*followed{}, outcomes: map[Key]outcome{}, order: newOrder(), made: map[string]time.Time{}, furnished: map[string]bool{}, strays: map[Key]stray{}, buried: map[Key][]Tombstone{}, parting: map[Key]parting{}, awaiting: map[Key]awaited{},
+		kinds: map[schema.GroupVersionKind]*followed{}, outcomes: map[Key]outcome{}, order: newOrder(), made: map[string]time.Time{}, furnished: map[string]bool{}, strays: map[Key]stray{}, buried: map[Key][]Tombstone{}, parting: map[Key]parting{}, awaiting: map[Key]awaited{}, anew: map[Key]struct{}{},
 		nurseries: map[schema.GroupVersionKind]*nursery{},
 	}
 	for _, rule := range loop.opts.upsync {
@@ -247,6 +248,7 @@ func (l *lane) forget(key Key) {
 	l.order.end(key)
 	delete(l.strays, key)
 	delete(l.parting, key)
+	delete(l.anew, key)
 }
 
 // work runs errands until the queue shuts down.

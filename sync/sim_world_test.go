@@ -2,6 +2,7 @@ package syncer
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -96,10 +97,16 @@ type sabotage struct {
 // annotationRegion says on a copy in which region it is.
 const annotationRegion = "example.org/region"
 
+// nowhere is a region for which nothing can be rendered.
+const nowhere = "nowhere"
+
 // simPipeline renders as every process does, with something that changes with the
 // cluster.
 func simPipeline() *transform.Pipeline {
 	p, err := transform.NewPipeline(simInstallation, transform.With(transform.Func("region", func(_ context.Context, t *transform.Target, obj *unstructured.Unstructured) error {
+		if t.Region == nowhere {
+			return errors.New("there is no such region")
+		}
 		annotations := obj.GetAnnotations()
 		if annotations == nil {
 			annotations = map[string]string{}
