@@ -21,14 +21,14 @@ func (l *lane) showUpstream(ctx context.Context, e errand) (again bool) {
 	if l.loop.suspension(l.name, nil) != "" {
 		return true
 	}
-	if !l.loop.engagedIn(key.Workspace) {
-		l.meet(key)
-		return false // another replica's, or out of sight: when it comes, all of it is looked at
-	}
 	ctx, cancel := context.WithTimeout(ctx, 4*requestTimeout)
 	defer cancel()
 	if key.Name == "" {
-		return l.lookAround(ctx, key)
+		return l.lookAround(ctx, key) // also where the workspace is out of sight: when it comes, what is known is looked at
+	}
+	if !l.loop.engagedIn(key.Workspace) {
+		l.meet(key)
+		return false // another replica's, or out of sight: when it comes, all of it is looked at
 	}
 	ws, err := l.loop.workspace(ctx, key.Workspace)
 	if err == nil {

@@ -6,6 +6,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 
 	"github.com/tmc-sdk/tmc/sync/internal/apisim"
@@ -263,4 +264,27 @@ func TestWhoseNameIsTakenMeanwhileIsTold(t *testing.T) {
 	second := bear("west")
 	require.Contains(t, second.GetAnnotations()[AnnotationSource], "west/")
 	require.Contains(t, s.events[second.GetUID()], ReasonConflict)
+}
+
+// Seed 9949: an Event came before the loop knew that its namespace is one of copies,
+// and when it did, the workspace was out of sight. So nobody read what was born there
+// meanwhile, then or later.
+func TestWhatIsBornIsReadThoughItsWorkspaceIsOutOfSight(t *testing.T) {
+	s := newScene(t)
+	d := s.deploy("east")
+	namespace, lane := s.copyOf("east", d).GetNamespace(), s.process.loop.lane("east")
+	s.process.disengage(s.tenant)
+	event := simObject(simEvent, namespace, "web.1")
+	event.Object["involvedObject"] = map[string]any{"apiVersion": "apps/v1", "kind": "Deployment", "name": d.GetName(), "namespace": namespace, "uid": string(s.copyOf("east", d).GetUID())}
+	_, err := s.do(s.cluster("east"), "kubelet", &apisim.Request{Verb: apisim.Create, Object: event})
+	require.NoError(t, err)
+	s.pass(10 * time.Second)
+	// As it would be, had the watch told of it before it told of the namespace.
+	_, known := lane.nurseries[simEvent].remove(types.NamespacedName{Namespace: namespace, Name: "web.1"})
+	require.True(t, known)
+	lane.lookAroundLater(namespace)
+	s.pass(time.Minute)
+	s.process.engage(s.tenant)
+	s.pass(time.Minute)
+	require.NotNil(t, s.tenant.Peek(simEvent, "default", simShownAs(event, s.cluster("east"))))
 }
