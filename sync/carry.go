@@ -202,6 +202,9 @@ func (l *lane) applyCopy(ctx context.Context, key Key, original *unstructured.Un
 	marks, ours := transform.ReadMarks(there)
 	switch {
 	case ours && marks.Installation == l.loop.installation && isOf(key, there.GroupVersionKind(), marks) && marks.UID == original.GetUID():
+		if l.loop.follows(StrategyCreateOnly, key.Kind) {
+			return nil, nil // it was made; what became of it since is the cluster's
+		}
 		todo.copied = there // the cache lags
 		return l.change(ctx, key, original, todo)
 	case l.isStray(key, there) && l.copiedFrom(key, there) == original.GetUID():

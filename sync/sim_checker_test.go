@@ -301,6 +301,9 @@ func (c *checker) physical(s *simServer, commit apisim.Commit) {
 		c.violate(2, "%s: %s touches what is not ours on %s", a.process.name, commit.Request, s.name)
 		return
 	}
+	if c.world.createOnly && commit.Request.Verb == apisim.Apply && commit.Before != nil && commit.Before.GetKind() == simConfigMap.Kind && transform.HasMarks(commit.Before) {
+		c.violate(2, "%s: %s on %s changes what is only to be made", a.process.name, commit.Request, s.name)
+	}
 	if commit.Request.Verb == apisim.Delete {
 		if commit.Request.UID == "" {
 			c.violate(2, "%s: %s on %s bears no precondition", a.process.name, commit.Request, s.name)

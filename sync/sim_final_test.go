@@ -97,6 +97,8 @@ func (c *checker) unlike(tenant, cluster *simServer, original, copied *unstructu
 		return "the copy is going"
 	case marks.UID != original.GetUID():
 		return "the copy is of an earlier original"
+	case c.world.createOnly && copied.GetKind() == simConfigMap.Kind:
+		return "" // it is as the cluster likes it
 	case copied.GetAnnotations()[annotationToken] != token(tenant.name, original):
 		return "the copy is of " + copied.GetAnnotations()[annotationToken]
 	case !reflect.DeepEqual(original.Object["data"], copied.Object["data"]):

@@ -4,10 +4,11 @@ import (
 	"testing"
 	"time"
 
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
-	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/tmc-sdk/tmc/sync/internal/apisim"
 	"github.com/tmc-sdk/tmc/transform"
@@ -287,4 +288,35 @@ func TestWhatIsBornIsReadThoughItsWorkspaceIsOutOfSight(t *testing.T) {
 	s.process.engage(s.tenant)
 	s.pass(time.Minute)
 	require.NotNil(t, s.tenant.Peek(simEvent, "default", simShownAs(event, s.cluster("east"))))
+}
+
+// Seeds 83, 132 and 183, where ConfigMaps are only to be made: a write whose answer was
+// lost is tried again while the cache is behind, and changed what was there by then.
+func TestWhatIsOnlyToBeMadeIsNotChangedWhileItIsNotSeen(t *testing.T) {
+	s := newScene(t)
+	s.process.die()
+	s.createOnly = true
+	s.process = s.start()
+	settings := s.create(simObject(simConfigMap, "default", "settings"))
+	s.place([]string{"east"})
+	s.create(s.mentioning("web"))
+	s.pass(time.Minute)
+	loop, key := s.process.loop, keyFor("ws-a", settings)
+	lane := loop.lane("east")
+	before := s.copyOf("east", settings)
+	require.NotNil(t, before)
+
+	s.scheduler.spawn(s.process, "late", func() {
+		original := s.tenant.Peek(simConfigMap, "default", "settings")
+		where, err := loop.place(s.process.ctx, key, original)
+		assert.NoError(t, err)
+		rendered, refusal := loop.render(s.process.ctx, "east", key, original, where)
+		assert.Nil(t, refusal)
+		unstructured.RemoveNestedField(rendered.Object, "data")
+		applied, err := lane.applyCopy(s.process.ctx, key, original, intent{action: apply, rendered: rendered, digest: digestOf(rendered)})
+		assert.NoError(t, err)
+		assert.Nil(t, applied)
+	})
+	s.pass(time.Minute)
+	require.Equal(t, before, s.copyOf("east", settings))
 }

@@ -122,6 +122,9 @@ func (p *process) options(replica int) []Option {
 		Resources(simDeployment), Related(simRelated...), WithWorkers(3, cmp.Or(w.lanes, 2)), ReleaseLostAfter(w.lostAfter),
 		UpsyncOf(simPod), UpsyncOf(simEvent, UpsyncClusterInName(true)), WithAudit(p.books),
 	}
+	if w.createOnly {
+		opts = append(opts, WithStrategy(StrategyCreateOnly, simConfigMap.GroupKind()))
+	}
 	if w.gated {
 		opts = append(opts, WithGate(p.books))
 	}

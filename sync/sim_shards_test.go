@@ -47,6 +47,7 @@ func (w *simWorld) vary(seed uint64) {
 		w.replicas = 2 + dice.IntN(2)
 	}
 	w.gated = dice.IntN(4) == 0
+	w.createOnly = dice.IntN(4) == 0
 }
 
 // Buckets implements Share.

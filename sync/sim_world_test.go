@@ -48,7 +48,9 @@ type simWorld struct {
 
 	sharing
 	gated bool // a gate vetoes now and then
-	lanes int  // how many work for each cluster; 2 where it is zero
+	// createOnly has ConfigMaps made and deleted, and never changed in between.
+	createOnly bool
+	lanes      int // how many work for each cluster; 2 where it is zero
 
 	lie    bool // workspaces list nothing for a while
 	sick   bool // copies do not become healthy
