@@ -44,6 +44,7 @@ func (e *endpoint) options(ctx context.Context, scheme *runtime.Scheme, logger l
 	}
 	ready := provider.ConditionReadyFunc("Ready")
 	objects := &leanOnce{ctx: ctx, logger: logger}
+	writers := &recordersOnce{ctx: ctx}
 	return provider.Options{
 		Scheme:              scheme,
 		EndpointSliceObject: &apisv1alpha1.APIExportEndpointSlice{},
@@ -61,13 +62,17 @@ func (e *endpoint) options(ctx context.Context, scheme *runtime.Scheme, logger l
 			}
 			return nil, nil
 		},
-		NewCluster: func(cfg *rest.Config, name logicalcluster.Name, bindings mcpcache.WildcardCache, scheme *runtime.Scheme, recorder mcrecorder.EventRecorderGetter) (*mcpcache.ScopedCluster, error) {
+		NewCluster: func(cfg *rest.Config, name logicalcluster.Name, bindings mcpcache.WildcardCache, scheme *runtime.Scheme, _ mcrecorder.EventRecorderGetter) (*mcpcache.ScopedCluster, error) {
 			shared, err := objects.get(cfg, scheme, bindings)
 			if err != nil {
 				return nil, err
 			}
 			e.shared.Store(multicluster.ClusterName(name), shared)
-			return mcpcache.NewScopedCluster(cfg, name, shared, scheme, recorder)
+			events, err := writers.get(cfg, scheme)
+			if err != nil {
+				return nil, err
+			}
+			return mcpcache.NewScopedCluster(cfg, name, shared, scheme, events.of(name))
 		},
 	}
 }
