@@ -200,6 +200,9 @@ func (w *simWorld) changeDeployment(tenant *simServer, ns, name string) {
 	case 5:
 		pod["terminationGracePeriodSeconds"] = int64(5)
 	}
+	if w.recreate && s.chance(4) {
+		at(u.Object, "spec", "selector", "matchLabels")["round"] = fmt.Sprint(s.dice.IntN(3))
+	}
 	_, _ = w.do(tenant, "tenant", &apisim.Request{Verb: apisim.Update, Object: u})
 }
 

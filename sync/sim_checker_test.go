@@ -25,6 +25,7 @@ type checker struct {
 	history    map[namespaceKey][]moment
 	healthy    map[copyID]bool
 	late       map[types.UID]bool // copies that a late write made
+	reselected map[types.UID]bool // originals whose selector was changed
 	made       map[types.UID]int  // when a foreign object was made, in commits
 	bodies     map[string]string  // what a digest stands for
 	strays     map[types.UID]simStray
@@ -75,7 +76,7 @@ type demand struct {
 func newChecker(w *simWorld) *checker {
 	return &checker{
 		world: w, history: map[namespaceKey][]moment{}, healthy: map[copyID]bool{},
-		late: map[types.UID]bool{}, made: map[types.UID]int{}, bodies: map[string]string{}, strays: map[types.UID]simStray{},
+		late: map[types.UID]bool{}, reselected: map[types.UID]bool{}, made: map[types.UID]int{}, bodies: map[string]string{}, strays: map[types.UID]simStray{},
 		born: map[types.UID]bornID{}, absent: map[bornID]int{}, unsure: map[string]int{}, exhibits: map[types.UID]bool{}, exhibited: map[types.UID]bornID{},
 	}
 }
@@ -164,6 +165,9 @@ func (c *checker) upstream(s *simServer, commit apisim.Commit) {
 		obj = commit.Before
 	}
 	born := slices.Contains(simBorn, obj.GroupVersionKind())
+	if commit.Before != nil && commit.After != nil && !reflect.DeepEqual(at(commit.Before.Object, "spec", "selector"), at(commit.After.Object, "spec", "selector")) {
+		c.reselected[obj.GetUID()] = true
+	}
 	if a := c.world.acting; a != nil {
 		c.ofShare(a, s.name, commit)
 	}
@@ -349,6 +353,9 @@ func (c *checker) copyGoes(s *simServer, a *acting, commit apisim.Commit) {
 		marks = stray.Marks
 	}
 	key := keyOf(commit.Before.GroupVersionKind(), marks.Origin)
+	if c.world.recreate && c.reselected[marks.UID] && key.Kind == simDeployment {
+		return // the platform asks for it
+	}
 	proven, left := false, false
 	var staying []string
 	c.sometime(key.namespace(), a.since, func(m moment) bool {

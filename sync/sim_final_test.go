@@ -107,6 +107,8 @@ func (c *checker) unlike(tenant, cluster *simServer, original, copied *unstructu
 		return "the Secrets of the account differ"
 	case copied.GetAnnotations()[annotationRegion] != cluster.region:
 		return "the copy says that it is in region " + copied.GetAnnotations()[annotationRegion]
+	case !reflect.DeepEqual(at(original.Object, "spec", "selector"), at(copied.Object, "spec", "selector")):
+		return "the selector differs"
 	case image(original) != image(copied):
 		return "the image differs"
 	}

@@ -125,6 +125,9 @@ func (p *process) options(replica int) []Option {
 	if w.createOnly {
 		opts = append(opts, WithStrategy(StrategyCreateOnly, simConfigMap.GroupKind()))
 	}
+	if w.recreate {
+		opts = append(opts, WithStrategy(StrategyRecreate, simDeployment.GroupKind()))
+	}
 	if w.gated {
 		opts = append(opts, WithGate(p.books))
 	}

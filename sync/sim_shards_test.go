@@ -48,6 +48,7 @@ func (w *simWorld) vary(seed uint64) {
 	}
 	w.gated = dice.IntN(4) == 0
 	w.createOnly = dice.IntN(4) == 0
+	w.recreate = dice.IntN(4) == 0
 }
 
 // Buckets implements Share.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -50,7 +51,10 @@ type simWorld struct {
 	gated bool // a gate vetoes now and then
 	// createOnly has ConfigMaps made and deleted, and never changed in between.
 	createOnly bool
-	lanes      int // how many work for each cluster; 2 where it is zero
+	// recreate has Deployments made anew whose selector changed, which clusters refuse;
+	// tenants change it.
+	recreate bool
+	lanes    int // how many work for each cluster; 2 where it is zero
 
 	lie    bool // workspaces list nothing for a while
 	sick   bool // copies do not become healthy
@@ -150,8 +154,14 @@ func newSimWorld(seed uint64, trace func(string)) *simWorld {
 		s.OnCommit(func(c apisim.Commit) { w.checker.upstream(s, c) })
 		w.tenants = append(w.tenants, s)
 	}
+	strict := slices.Clone(common)
+	for i := range strict {
+		if strict[i].GroupVersionKind == simDeployment {
+			strict[i].Immutable = []string{"spec", "selector"}
+		}
+	}
 	for _, name := range []string{"east", "west", "north"} {
-		s := w.server(name, common)
+		s := w.server(name, strict)
 		s.Mutate(w.webhook(s))
 		s.Mutate(s.meddle)
 		s.OnCommit(func(c apisim.Commit) { w.checker.physical(s, c) })

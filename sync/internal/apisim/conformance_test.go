@@ -44,7 +44,7 @@ func TestConformance(t *testing.T) {
 		s := apisim.New(time.Now, func() types.UID { uids++; return types.UID("uid-" + strconv.Itoa(uids)) },
 			apisim.Kind{GroupVersionKind: namespaceKind, Plural: "namespaces"},
 			apisim.Kind{GroupVersionKind: configMapKind, Plural: "configmaps", Namespaced: true},
-			apisim.Kind{GroupVersionKind: deploymentKind, Plural: "deployments", Namespaced: true, Status: true},
+			apisim.Kind{GroupVersionKind: deploymentKind, Plural: "deployments", Namespaced: true, Status: true, Immutable: []string{"spec", "selector"}},
 		)
 		conform(t, api{apisim.NewClient(s, "test", nil), func(t *testing.T, ns, version string, n int) []watch.Event {
 			t.Helper()
@@ -109,6 +109,7 @@ func conform(t *testing.T, a api) {
 		"a create with a version is refused":                          createVersion,
 		"finalizers replaced in a patch with a version, once":         patchFinalizers,
 		"field ownership tells managers, operations and subresources": managers,
+		"a field that never changes is told of by its path":           immutable,
 	} {
 		t.Run(name, func(t *testing.T) {
 			ns := "ns-" + strconv.FormatUint(uint64(hash(name)), 36)
@@ -425,6 +426,24 @@ func patchFinalizers(t *testing.T, a api, ns string) {
 	require.True(t, apierrors.IsConflict(a.Patch(t.Context(), u.DeepCopy(), client.RawPatch(types.MergePatchType, patch))))
 	require.Equal(t, []string{"example.org/hold"}, get(t, a, u).GetFinalizers())
 	require.NoError(t, a.Patch(t.Context(), u, client.RawPatch(types.MergePatchType, []byte(`{"metadata":{"finalizers":[]}}`))))
+}
+
+func immutable(t *testing.T, a api, ns string) {
+	t.Helper()
+	_, err := apply(t.Context(), a, deployment(ns, "a"), "applier", true)
+	require.NoError(t, err)
+	other := deployment(ns, "a")
+	labels := map[string]any{"app": "another"}
+	require.NoError(t, unstructured.SetNestedMap(other.Object, labels, "spec", "selector", "matchLabels"))
+	require.NoError(t, unstructured.SetNestedMap(other.Object, labels, "spec", "template", "metadata", "labels"))
+	_, err = apply(t.Context(), a, other, "applier", true)
+	require.True(t, apierrors.IsInvalid(err), "%v", err)
+	var status apierrors.APIStatus
+	require.ErrorAs(t, err, &status)
+	causes := status.Status().Details.Causes
+	require.Len(t, causes, 1)
+	require.Equal(t, "spec.selector", causes[0].Field)
+	require.Contains(t, causes[0].Message, "field is immutable")
 }
 
 func managers(t *testing.T, a api, ns string) {

@@ -26,6 +26,8 @@ type Kind struct {
 	Namespaced bool
 	// Status says whether the kind has a status subresource.
 	Status bool
+	// Immutable is the path of a field that never changes; empty: none.
+	Immutable []string
 }
 
 func (k *Kind) resource() schema.GroupResource {

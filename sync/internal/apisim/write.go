@@ -220,6 +220,15 @@ func (s *Server) change(r *Request, kind *Kind, live, next *unstructured.Unstruc
 	if same(live, next) {
 		return live, nil
 	}
+	if path := kind.Immutable; len(path) > 0 {
+		before, _, _ := unstructured.NestedFieldNoCopy(live.Object, path...)
+		after, _, _ := unstructured.NestedFieldNoCopy(next.Object, path...)
+		if !reflect.DeepEqual(before, after) {
+			return nil, apierrors.NewInvalid(kind.GroupKind(), r.Name, field.ErrorList{
+				field.Invalid(field.NewPath(path[0], path[1:]...), after, "field is immutable"),
+			})
+		}
+	}
 	if specChanged(live, next) {
 		next.SetGeneration(live.GetGeneration() + 1)
 	}
