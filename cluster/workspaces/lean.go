@@ -6,7 +6,6 @@ import (
 	"strings"
 	"sync"
 
-	"github.com/go-logr/logr"
 	"k8s.io/apimachinery/pkg/api/meta"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
@@ -37,41 +36,6 @@ type lean struct {
 type shared struct {
 	informer toolscache.SharedIndexInformer
 	scope    meta.RESTScopeName
-}
-
-// leanOnce makes one lean cache for each cache of bindings, and runs it until another
-// takes its place or ctx ends.
-type leanOnce struct {
-	ctx    context.Context //nolint:containedctx // NewCluster is told of none
-	logger logr.Logger
-
-	mu      sync.Mutex
-	current *lean
-	stop    context.CancelFunc
-}
-
-func (o *leanOnce) get(cfg *rest.Config, scheme *runtime.Scheme, bindings mcpcache.WildcardCache) (*lean, error) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	if o.current != nil && o.current.bindings == bindings {
-		return o.current, nil
-	}
-	c, err := newLean(cfg, scheme, bindings)
-	if err != nil {
-		return nil, err
-	}
-	if o.stop != nil {
-		o.stop()
-	}
-	ctx, stop := context.WithCancel(o.ctx)
-	o.current, o.stop = c, stop
-	go func() {
-		defer stop()
-		if err := c.Start(ctx); err != nil {
-			o.logger.Error(err, "Cache of workspaces stopped")
-		}
-	}()
-	return c, nil
 }
 
 func newLean(cfg *rest.Config, scheme *runtime.Scheme, bindings mcpcache.WildcardCache) (*lean, error) {

@@ -25,7 +25,6 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/log"
 	"sigs.k8s.io/multicluster-runtime/pkg/multicluster"
 
-	"github.com/kcp-dev/multicluster-provider/pkg/provider"
 	apisv1alpha1 "github.com/kcp-dev/sdk/apis/apis/v1alpha1"
 
 	"github.com/tmc-sdk/tmc/cluster/internal/patient"
@@ -102,14 +101,14 @@ func NewProvider(cfg *rest.Config, endpointSlice string, opts Options) (*Provide
 
 // Get returns an engaged workspace by its logical cluster name, or
 // multicluster.ErrClusterNotFound.
-func (p *Provider) Get(ctx context.Context, name multicluster.ClusterName) (crcluster.Cluster, error) {
+func (p *Provider) Get(_ context.Context, name multicluster.ClusterName) (crcluster.Cluster, error) {
 	p.mu.RLock()
 	defer p.mu.RUnlock()
 	for _, e := range p.endpoints {
 		if e.inner == nil {
 			continue
 		}
-		if cl, err := e.inner.Get(ctx, name); err == nil {
+		if cl, ok := e.inner.get(name); ok {
 			return cl, nil
 		}
 	}
@@ -125,7 +124,7 @@ func (p *Provider) IndexField(ctx context.Context, obj client.Object, field stri
 		if e.inner == nil {
 			continue
 		}
-		if err := e.inner.IndexField(ctx, obj, field, extract); err != nil {
+		if err := e.inner.index(ctx, index{obj, field, extract}); err != nil {
 			return err
 		}
 	}
@@ -138,8 +137,11 @@ func (p *Provider) SharedCache(name multicluster.ClusterName) (cache.Cache, bool
 	p.mu.RLock()
 	defer p.mu.RUnlock()
 	for _, e := range p.endpoints {
-		if c, ok := e.shared.Load(name); ok {
-			return c.(cache.Cache), true
+		if e.inner == nil {
+			continue
+		}
+		if c, ok := e.inner.sharedBy(name); ok {
+			return c, true
 		}
 	}
 	return nil, false
@@ -232,21 +234,16 @@ func (p *Provider) serve(ctx context.Context, e *endpoint, aware multicluster.Aw
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	inner, err := provider.NewProvider(p.cfg, p.slice, e.options(ctx, p.scheme, logger))
+	inner, err := newServed(ctx, cfg, p.scheme, logger)
 	if err != nil {
 		return err
 	}
 	p.mu.Lock()
-	for _, i := range p.indexes {
-		if err := inner.IndexField(ctx, i.obj, i.field, i.extract); err != nil {
-			p.mu.Unlock()
-			return err
-		}
-	}
+	inner.indexes = slices.Clone(p.indexes)
 	e.inner = inner
 	p.mu.Unlock()
 	logger.Info("Endpoint is served")
-	return inner.Start(ctx, aware)
+	return inner.serve(ctx, aware)
 }
 
 // ofCaches accepts the requests of caches: those for all workspaces of an

@@ -9,8 +9,6 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/client-go/rest"
 	"sigs.k8s.io/multicluster-runtime/pkg/multicluster"
-
-	"github.com/kcp-dev/multicluster-provider/pkg/provider"
 )
 
 func TestProviderReady(t *testing.T) {
@@ -23,7 +21,7 @@ func TestProviderReady(t *testing.T) {
 		"slice not read":     {"nothing is known yet", false, nil, false},
 		"nobody binds":       {"a new platform has no tenants", true, nil, true},
 		"endpoint is silent": {"tenants are there and can't be reached", true, map[string]*endpoint{"a": {}}, false},
-		"one shard is down":  {"the others are served", true, map[string]*endpoint{"a": {}, "b": {inner: &provider.Provider{}}}, true},
+		"one shard is down":  {"the others are served", true, map[string]*endpoint{"a": {}, "b": {inner: &served{}}}, true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			p, err := NewProvider(&rest.Config{}, "tmc", Options{})

@@ -34,28 +34,6 @@ type recorders struct {
 	by     [scribes]func() record.EventBroadcaster
 }
 
-// recordersOnce makes the recorders of an endpoint when its first workspace comes.
-type recordersOnce struct {
-	ctx context.Context //nolint:containedctx // NewCluster is told of none
-
-	mu   sync.Mutex
-	made *recorders
-}
-
-func (o *recordersOnce) get(cfg *rest.Config, scheme *runtime.Scheme) (*recorders, error) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	if o.made != nil {
-		return o.made, nil
-	}
-	httpClient, err := rest.HTTPClientFor(cfg)
-	if err != nil {
-		return nil, fmt.Errorf("build client for events: %w", err)
-	}
-	o.made = newRecorders(o.ctx, cfg, httpClient, scheme)
-	return o.made, nil
-}
-
 // newRecorders returns recorders that write below an endpoint until ctx ends.
 func newRecorders(ctx context.Context, cfg *rest.Config, httpClient *http.Client, scheme *runtime.Scheme) *recorders {
 	r := &recorders{scheme: scheme}
