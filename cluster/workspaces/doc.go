@@ -18,10 +18,12 @@
 //
 // # Details
 //
-// The Provider runs one kcp-dev/multicluster-provider per endpoint (that is,
-// per shard), each started only once its endpoint answers: v0.8.0 of that
-// module gives an endpoint up for good when it does not answer at first. A
-// shard that is down delays no other.
+// The Provider follows each endpoint (that is, each shard) by itself, once it
+// answers, and engages workspaces by the caches and clients of
+// kcp-dev/multicluster-provider. The provider of that module, v0.8.0, gives an
+// endpoint up for good when it does not answer at first, and keeps goroutines
+// for every workspace; here workspaces take none. A shard that is down delays no
+// other.
 //
 // The lists and watches of caches wait while kcp is down, and go on within a
 // second of its being ready again: they do not back off for up to a minute, as
