@@ -60,6 +60,7 @@
 // minute. Each write is for the very object that was read, by UID and
 // resourceVersion.
 //
-// Events tell of refusals where the export claims events.k8s.io; where it does
-// not, the condition says all.
+// Events tell of refusals where the export claims events, those of the core group
+// with the provider of cluster/workspaces; where it does not, the condition says
+// all.
 package controller

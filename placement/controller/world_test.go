@@ -16,7 +16,7 @@ import (
 	kcpapisv1alpha2 "github.com/kcp-dev/sdk/apis/apis/v1alpha2"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/stretchr/testify/require"
-	eventsv1 "k8s.io/api/events/v1"
+	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
@@ -95,7 +95,7 @@ var base = sync.OnceValues(func() (*world, error) {
 	}
 	err = kcp.Export(ctx, tree[0].Path, envtest.APIExport{
 		Name: exportName, Schemas: exported,
-		Claims: []kcpapisv1alpha2.PermissionClaim{envtest.Claim("events.k8s.io", "events"), envtest.Claim("", "namespaces"), envtest.Claim("core.kcp.io", "logicalclusters")},
+		Claims: []kcpapisv1alpha2.PermissionClaim{envtest.Claim("", "events"), envtest.Claim("", "namespaces"), envtest.Claim("core.kcp.io", "logicalclusters")},
 	})
 	if err != nil {
 		return nil, err
@@ -311,13 +311,13 @@ func (tn *tenant) eventually(tb testing.TB, namespace, name string, is func(*v1a
 // event waits until an event with a reason tells of an object.
 func (tn *tenant) event(tb testing.TB, namespace, about, reason string) {
 	tb.Helper()
-	var events eventsv1.EventList
+	var events corev1.EventList
 	require.Eventually(tb, func() bool {
 		if err := tn.List(tb.Context(), &events, client.InNamespace(namespace)); err != nil {
 			return false
 		}
-		return slices.ContainsFunc(events.Items, func(e eventsv1.Event) bool {
-			return e.Regarding.Name == about && e.Reason == reason && e.Note != ""
+		return slices.ContainsFunc(events.Items, func(e corev1.Event) bool {
+			return e.InvolvedObject.Name == about && e.Reason == reason && e.Message != "" && e.Action != ""
 		})
 	}, patience, 50*time.Millisecond, "no event %s of %s", reason, about)
 }
