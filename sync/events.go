@@ -71,12 +71,18 @@ func (l *Loop) enqueueNamespace(ns namespaceKey, bulk bool) {
 // enqueueKind asks for all objects of a kind in a workspace that are known. An
 // empty namespace means all.
 func (l *Loop) enqueueKind(ws multicluster.ClusterName, kind schema.GroupVersionKind, namespace string, bulk bool) {
+	l.eachKnown(ws, kind, namespace, func(key Key) { l.enqueue(key, bulk) })
+}
+
+// eachKnown calls fn for all objects of a kind in a workspace that are known. An empty
+// namespace means all.
+func (l *Loop) eachKnown(ws multicluster.ClusterName, kind schema.GroupVersionKind, namespace string, fn func(Key)) {
 	items, err := l.watcher.List(context.Background(), ws, kind, namespace)
 	if err != nil {
 		return // when they become known, each is told of
 	}
 	for i := range items {
-		l.enqueue(keyFor(ws, &items[i]), bulk)
+		fn(keyFor(ws, &items[i]))
 	}
 }
 
@@ -106,14 +112,14 @@ func (l *Loop) fleetChanged(ctx context.Context, change tmccluster.Change) {
 		l.closeLane(change.New.Name)
 		l.openLane(ctx, change.New.Name)
 		l.wake(change.New.Name)
-	case change.Old.Reachable == change.New.Reachable && suspends(change.Old.Labels) == suspends(change.New.Labels) && renderingChanged(change.Old, change.New):
-		l.renderAnew(ctx, change.New.Name)
-	case change.Old.Reachable != change.New.Reachable, renderingChanged(change.Old, change.New):
+	case change.Old.Reachable != change.New.Reachable, suspends(change.Old.Labels) != suspends(change.New.Labels):
 		l.wake(change.New.Name)
 		if lane := l.lane(change.New.Name); lane != nil && resumed(change.Old, change.New) {
 			lane.enqueueCopies(ctx)
 			lane.tidyAll(ctx)
 		}
+	case renderingChanged(change.Old, change.New):
+		l.renderAnew(ctx, change.New.Name)
 	}
 }
 
@@ -206,15 +212,11 @@ func (l *Loop) renderAnew(ctx context.Context, name string) {
 	}
 	for _, ns := range l.namespacesOn(name) {
 		for _, kind := range l.kinds() {
-			items, err := l.watcher.List(ctx, ns.workspace, kind, ns.namespace)
-			if err != nil {
-				continue // when they become known, each is told of
-			}
-			for i := range items {
-				if key := keyFor(ns.workspace, &items[i]); !lane.lookAnew(ctx, key) {
+			l.eachKnown(ns.workspace, kind, ns.namespace, func(key Key) {
+				if !lane.lookAnew(ctx, key) {
 					l.enqueue(key, true)
 				}
-			}
+			})
 		}
 	}
 	for _, key := range l.waitingFor(name) {
