@@ -68,7 +68,7 @@ func (s scribe) GetEventRecorderFor(name string) record.EventRecorder {
 }
 
 // GetEventRecorder implements cluster.Cluster. Its events are those of the core group,
-// too: kcp serves no others to an export.
+// too: one claim of the export does for both.
 func (s scribe) GetEventRecorder(name string) events.EventRecorder {
 	return noter{recorder{s, name}}
 }

@@ -8,7 +8,6 @@ import (
 	"sync"
 
 	"github.com/go-logr/logr"
-	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/client-go/rest"
 	toolscache "k8s.io/client-go/tools/cache"
@@ -20,6 +19,8 @@ import (
 	"github.com/kcp-dev/logicalcluster/v3"
 	mcpcache "github.com/kcp-dev/multicluster-provider/pkg/cache"
 	apisv1alpha1 "github.com/kcp-dev/sdk/apis/apis/v1alpha1"
+	conditionsv1alpha1 "github.com/kcp-dev/sdk/apis/third_party/conditions/apis/conditions/v1alpha1"
+	"github.com/kcp-dev/sdk/apis/third_party/conditions/util/conditions"
 )
 
 // served is an endpoint that answers. It engages each workspace whose binding of the
@@ -103,12 +104,7 @@ func (s *served) serve(ctx context.Context, aware multicluster.Aware) error {
 
 // isReady says whether what a binding binds is served.
 func isReady(b *apisv1alpha1.APIBinding) bool {
-	for _, c := range b.Status.Conditions {
-		if c.Type == "Ready" {
-			return c.Status == corev1.ConditionTrue
-		}
-	}
-	return false
+	return conditions.IsTrue(b, conditionsv1alpha1.ReadyCondition)
 }
 
 // engage engages a workspace, unless it is.
@@ -172,12 +168,12 @@ func (s *served) leave(name multicluster.ClusterName) {
 }
 
 func (s *served) leaveAll() {
-	s.mu.RLock()
-	names := slices.Collect(maps.Keys(s.engaged))
-	s.mu.RUnlock()
-	for _, name := range names {
-		s.leave(name)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, e := range s.engaged {
+		e.leave()
 	}
+	clear(s.engaged)
 }
 
 func (s *served) get(name multicluster.ClusterName) (crcluster.Cluster, bool) {
